@@ -20,7 +20,7 @@ set(SWITCHYARD_SANITIZE "" CACHE STRING "Value for -fsanitize=, empty for none")
 add_library(switchyard_options INTERFACE)
 target_include_directories(switchyard_options INTERFACE "${CMAKE_SOURCE_DIR}")
 target_compile_options(switchyard_options INTERFACE
-  -Wall -Wextra -Wno-unused-parameter -Wnon-virtual-dtor -Woverloaded-virtual)
+  -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -Wnon-virtual-dtor -Woverloaded-virtual)
 if(SWITCHYARD_WERROR)
   target_compile_options(switchyard_options INTERFACE -Werror)
 endif()

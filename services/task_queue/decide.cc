@@ -1,0 +1,243 @@
+#include "services/task_queue/decide.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+#include "services/task_queue/life.h"
+#include "services/task_queue/task_queue_errors.h"
+
+namespace switchyard::task_queue {
+namespace {
+
+using Outcome = absl::StatusOr<Answered>;
+
+Answered Unchanged(const TaskRecord& record) { return {.state = record.state, .unchanged = true}; }
+
+bool IsLive(const TaskRecord& record) { return !IsFinal(record.state) && record.state != TaskState::kDeadLetter; }
+bool IsOwned(const TaskRecord& record) { return record.stage() == Stage::kRunning; }
+
+Outcome On(const Assign& assign, const TaskId& id, Life& life) {
+  const TaskRecord& record = life.record();
+  if (record.stage() != Stage::kReady) {
+    if (record.generation != assign.seen) return StaleGeneration(id, assign.seen, record.generation);
+    return TaskNotReady(id, record.state, record.hold);
+  }
+  if (record.generation != assign.seen) return StaleGeneration(id, assign.seen, record.generation);
+  life.GiveTo(assign.agent, assign.routing);
+  return Answered{record.state};
+}
+
+// The outcome that a final report closes its assignment with; nullopt for reports that do not end it.
+std::optional<AttemptOutcome> ClosingOutcome(const Report& report) {
+  if (std::holds_alternative<Finished>(report.what)) return AttemptOutcome::kSucceeded;
+  if (std::holds_alternative<Failed>(report.what)) return AttemptOutcome::kFailed;
+  if (std::holds_alternative<Rejected>(report.what)) return AttemptOutcome::kRejected;
+  if (std::holds_alternative<Released>(report.what)) return AttemptOutcome::kReleased;
+  return std::nullopt;
+}
+
+// A report on an assignment that is over: the answer of the first time when it is the one that ended it.
+Outcome OnClosed(const Report& report, const TaskId& id, const TaskRecord& record) {
+  const std::optional<AttemptOutcome> outcome = ClosingOutcome(report);
+  if (record.state == TaskState::kVerifying && record.generation == report.generation &&
+      record.agent == report.agent && outcome == AttemptOutcome::kSucceeded) {
+    return Unchanged(record);
+  }
+  for (const Attempt& attempt : record.history) {
+    if (attempt.generation != report.generation || attempt.agent != report.agent) continue;
+    const bool same = outcome == attempt.outcome || (outcome == AttemptOutcome::kReleased &&
+                                                     attempt.outcome == AttemptOutcome::kCancelled) ||
+                      (outcome == AttemptOutcome::kSucceeded &&
+                       attempt.outcome == AttemptOutcome::kVerificationFailed);
+    if (same) return Answered{.state = attempt.answered, .unchanged = true};
+  }
+  return StaleGeneration(id, report.generation, record.generation);
+}
+
+Outcome OnRunning(const Accepted&, Life& life) {
+  if (life.record().state == TaskState::kRunning) return Unchanged(life.record());
+  life.Accept();
+  return Answered{life.record().state};
+}
+
+Outcome OnRunning(const Rejected& rejected, Life& life) {
+  life.Lose(AttemptOutcome::kRejected, "REJECTED", rejected.failure);
+  return Answered{life.record().state};
+}
+
+Outcome OnRunning(const PhaseChanged& changed, Life& life) {
+  if (life.record().state == TaskState::kRunning && life.record().phase == changed.phase) {
+    return Unchanged(life.record());
+  }
+  life.EnterPhase(changed.phase);
+  return Answered{life.record().state};
+}
+
+Outcome OnRunning(const Blocked& blocked, Life& life) {
+  if (life.record().phase == Phase::kBlocked && life.record().question == blocked.question) {
+    return Unchanged(life.record());
+  }
+  life.Block(blocked.question, blocked.reason);
+  return Answered{life.record().state};
+}
+
+Outcome OnRunning(const Progressed& progressed, Life& life) {
+  if (life.record().state == TaskState::kRunning &&
+      life.now() - life.record().sign_time < life.rules().progress_granularity) {
+    return Unchanged(life.record());
+  }
+  life.Progress(progressed.message);
+  return Answered{life.record().state};
+}
+
+Outcome OnRunning(const Finished& finished, Life& life) {
+  life.Finish(finished);
+  return Answered{life.record().state};
+}
+
+Outcome OnRunning(const Failed& failed, Life& life) {
+  life.Fail(failed);
+  return Answered{life.record().state};
+}
+
+Outcome OnRunning(const Released& released, Life& life) {
+  life.Release(released.reason);
+  return Answered{life.record().state};
+}
+
+Outcome On(const Report& report, const TaskId& id, Life& life) {
+  const TaskRecord& record = life.record();
+  if (record.generation != report.generation || !IsOwned(record)) return OnClosed(report, id, record);
+  if (record.agent != report.agent) return NotOwner(id, report.agent);
+  return std::visit([&](const auto& what) { return OnRunning(what, life); }, report.what);
+}
+
+Outcome On(const Conclude& conclude, const TaskId& id, Life& life) {
+  const TaskRecord& record = life.record();
+  if (record.generation != conclude.generation) return StaleGeneration(id, conclude.generation, record.generation);
+  if (record.state != TaskState::kVerifying) {
+    const TaskState wanted = conclude.verdict == Verdict::kSucceeded ? TaskState::kSucceeded : TaskState::kPartial;
+    if (conclude.verdict != Verdict::kFailed && record.state == wanted) return Unchanged(record);
+    return WrongState(id, record.state, "VERIFYING");
+  }
+  life.Judge(conclude.verdict, conclude.failure);
+  return Answered{record.state};
+}
+
+Outcome On(const Hold& hold, const TaskId& id, Life& life) {
+  const TaskRecord& record = life.record();
+  if (record.generation != hold.generation) return StaleGeneration(id, hold.generation, record.generation);
+  if (record.state != TaskState::kQueued) return WrongState(id, record.state, "QUEUED");
+  // A person's pause is ended by a person only.
+  if (record.hold == HoldReason::kPaused) return WrongState(id, record.state, "a task that is not paused");
+  if (record.hold == hold.reason && record.hold_until == hold.until) return Unchanged(record);
+  if (hold.reason == HoldReason::kNone) {
+    life.Offer("HOLD_ENDED");
+  } else {
+    life.HoldFor(hold.reason, hold.until, std::string(NameOf(hold.reason)), hold.message);
+  }
+  return Answered{record.state};
+}
+
+Outcome On(const Cancel& cancel, const TaskId& id, Life& life) {
+  const TaskRecord& record = life.record();
+  if (record.state == TaskState::kCancelled || record.cancel_requested) return Unchanged(record);
+  if (!IsLive(record)) return WrongState(id, record.state, "a live task");
+  if (IsOwned(record)) {
+    life.RequestCancel(cancel.reason);
+  } else {
+    life.End(TaskState::kCancelled, "CANCELLED", {.reason = "CANCELLED", .message = cancel.reason});
+  }
+  return Answered{record.state};
+}
+
+Outcome On(const Retry&, const TaskId& id, Life& life) {
+  const TaskRecord& record = life.record();
+  if (record.state == TaskState::kDeadLetter) {
+    life.Revive();
+    return Answered{record.state};
+  }
+  if (record.state == TaskState::kQueued && record.hold == HoldReason::kBackoff) {
+    life.Offer("RETRIED_BY_USER");
+    return Answered{record.state};
+  }
+  if (record.stage() == Stage::kReady) return Unchanged(record);
+  return WrongState(id, record.state, "DEAD_LETTER, or a queued task that backs off");
+}
+
+Outcome On(const Discard& discard, const TaskId& id, Life& life) {
+  const TaskRecord& record = life.record();
+  if (record.state == TaskState::kDiscarded) return Unchanged(record);
+  if (record.state != TaskState::kDeadLetter) return WrongState(id, record.state, "DEAD_LETTER");
+  life.Discard(discard.reason);
+  return Answered{record.state};
+}
+
+Outcome On(const PauseOne& pause, const TaskId& id, Life& life) {
+  const TaskRecord& record = life.record();
+  if (record.state != TaskState::kQueued) return WrongState(id, record.state, "QUEUED");
+  if (record.hold == HoldReason::kPaused) return Unchanged(record);
+  life.Pause(pause.reason);
+  return Answered{record.state};
+}
+
+Outcome On(const ResumeOne&, const TaskId& id, Life& life) {
+  const TaskRecord& record = life.record();
+  if (record.hold != HoldReason::kPaused) return Unchanged(record);
+  life.Unpause();
+  return Answered{record.state};
+}
+
+Outcome On(const Answer& answer, const TaskId& id, Life& life) {
+  if (life.record().phase != Phase::kBlocked) return WrongState(id, life.record().state, "a blocked task");
+  life.TakeAnswer(answer.answer);
+  return Answered{life.record().state};
+}
+
+Outcome On(const AgentLost& lost, const TaskId& id, Life& life) {
+  const TaskRecord& record = life.record();
+  if (!IsOwned(record) || record.agent != lost.agent || record.generation != lost.generation) {
+    return Unchanged(record);
+  }
+  life.Lose(AttemptOutcome::kLost, lost.cause, {.reason = lost.cause, .message = ""});
+  return Answered{record.state};
+}
+
+Outcome On(const Due&, const TaskId& id, Life& life) {
+  if (!life.ActOnDue()) return Unchanged(life.record());
+  return Answered{life.record().state};
+}
+
+}  // namespace
+
+absl::StatusOr<Answered> Decide(const Rules& rules, const Command& command, absl::Time now, TaskRecord& record) {
+  const TaskState before = record.state;
+  Life life(rules, now, record);
+  Outcome outcome = std::visit([&](const auto& what) { return On(what, command.id, life); }, command.what);
+  if (!outcome.ok() || outcome->unchanged) return outcome;
+  // A broken table of transitions must never reach the database.
+  if (!IsTransitionLegal(before, record.state)) std::abort();
+  ++record.revision;
+  return outcome;
+}
+
+void Begin(absl::Time start_time, absl::Time now, TaskRecord& record) {
+  const Rules unused;
+  Life life(unused, now, record);
+  life.Submit(start_time);
+  record.revision = 1;
+}
+
+absl::Time AcceptBy(const Rules& rules, const TaskRecord& record) {
+  const absl::Duration limit =
+      record.policy.accept > absl::ZeroDuration() ? record.policy.accept : rules.accept;
+  return record.assign_time + limit;
+}
+
+absl::Time DueTime(const Rules& rules, const TaskRecord& record) { return NextLimit(rules, record).time; }
+
+}  // namespace switchyard::task_queue

@@ -1,0 +1,85 @@
+// The verbs of a task's life: each changes a record from one lawful form to another and writes the timeline. Which verb
+// a command becomes is decided in decide.cc.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "absl/time/time.h"
+#include "services/task_queue/commands.h"
+#include "services/task_queue/rules.h"
+#include "services/task_queue/task.h"
+
+namespace switchyard::task_queue {
+
+// The next moment at which a record must be looked at, and what that moment means.
+struct Limit {
+  enum class Kind {
+    kNone,
+    kHoldEnds,
+    kTimeToLive,
+    kCompleteBy,
+    kAccept,
+    kRun,
+    kStuck,
+    kCancelGrace,
+    kVerification,
+  } kind = Kind::kNone;
+  absl::Time time = absl::InfiniteFuture();
+};
+Limit NextLimit(const Rules& rules, const TaskRecord& record);
+
+// Borrows everything; lives for one command.
+class Life {
+ public:
+  Life(const Rules& rules, absl::Time now, TaskRecord& record) : rules_(rules), now_(now), record_(record) {}
+
+  const TaskRecord& record() const { return record_; }
+  const Rules& rules() const { return rules_; }
+  absl::Time now() const { return now_; }
+
+  void Submit(absl::Time start_time);
+  void Offer(std::string_view cause);
+  void HoldFor(HoldReason reason, absl::Time until, std::string_view cause, std::string_view message);
+  void Pause(std::string_view reason);
+  // Back to what the pause interrupted: a start time or backoff that has not passed still holds.
+  void Unpause();
+
+  void GiveTo(std::string_view agent, std::string_view routing);
+  void Accept();
+  void EnterPhase(Phase phase);
+  void Block(std::string_view question, std::string_view reason);
+  void TakeAnswer(std::string_view answer);
+  void Progress(std::string_view message);
+  void RequestCancel(std::string_view reason);
+
+  void Finish(const Finished& finished);
+  void Fail(const Failed& failed);
+  void Release(std::string_view reason);
+  // An end of the assignment that charges no attempt.
+  void Lose(AttemptOutcome outcome, std::string_view cause, Failure failure);
+  void Judge(Verdict verdict, const Failure& failure);
+  void Revive();
+  void Discard(std::string_view reason);
+  // Final, or the dead letter.
+  void End(TaskState state, std::string_view cause, Failure failure);
+
+  // False when no limit has passed.
+  bool ActOnDue();
+
+ private:
+  void CloseAttempt(AttemptOutcome outcome, bool charged, Failure failure);
+  // After a charged attempt: another one, or the dead letter.
+  void RetryOrGiveUp(std::string_view cause, const Failure& failure, bool permanent);
+  void LeaveAgent();
+  void WaitBefore(absl::Duration wait, std::string_view cause, std::string_view message);
+  void Avoid(const std::string& agent);
+  void TakeOutcome(const std::string& result, const std::string& usage, const std::string& model);
+  void Tell(EventKind kind, std::string_view cause = "", std::string_view message = "");
+
+  const Rules& rules_;
+  const absl::Time now_;
+  TaskRecord& record_;
+};
+
+}  // namespace switchyard::task_queue

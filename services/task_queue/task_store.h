@@ -1,0 +1,222 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "services/task_queue/task.h"
+
+namespace switchyard::task_queue {
+
+struct NewTask {
+  TaskRecord record;
+  // The serialised specification, opaque here.
+  std::string spec;
+  std::string title;
+  std::string task_type;
+  std::string traceparent;
+  // Empty: not idempotent.
+  std::string request_id;
+  // SHA-256 of what was asked, to tell a repeated request from another one under the same id.
+  std::string content_hash;
+};
+
+struct InsertOutcome {
+  enum class Kind { kInserted, kReplayed, kRequestIdReused } kind = Kind::kInserted;
+  // The stored task: the new one, or the one that the request id named before.
+  TaskId id;
+};
+
+// A change of one row, from what was read to what is to be.
+struct Move {
+  // The row as it was read: its stage, generation and revision are compared.
+  Stage from = Stage::kReady;
+  Generation generation{};
+  std::int64_t revision = 0;
+  // The row as it shall be, its last `new_events` events not yet published.
+  const TaskRecord* next = nullptr;
+  int new_events = 0;
+  absl::Time due = absl::InfiniteFuture();
+  // Compared in the same statement when set.
+  std::optional<std::int64_t> shard_epoch;
+  std::optional<std::int64_t> session_epoch;
+  // Whose session epoch is compared.
+  std::string agent;
+};
+
+enum class MoveOutcome : std::int8_t { kApplied, kChanged, kStaleShardEpoch, kStaleSession };
+
+// One atomic batch of changes: all of it is committed or nothing. Not thread-safe; lives as long as its transaction.
+class TaskBatch {
+ public:
+  virtual ~TaskBatch() = default;
+
+  // In the order given. A request id that is known, or comes twice in the batch, stores nothing.
+  virtual absl::StatusOr<std::vector<InsertOutcome>> Insert(absl::Span<const NewTask> tasks, absl::Time now) = 0;
+  // In the order given; absent when the task never existed or outlived its retention. Sees what the batch did before.
+  virtual absl::StatusOr<std::vector<std::optional<TaskRecord>>> Load(absl::Span<const TaskId> ids) = 0;
+  // In the order given, each id at most once. A row that is not as it was read stays as it is: that is an outcome, never an
+  // error. Events of applied moves are published with the commit.
+  virtual absl::StatusOr<std::vector<MoveOutcome>> Apply(absl::Span<const Move> moves, absl::Time now) = 0;
+  // The serialised specifications; empty where there is none.
+  virtual absl::StatusOr<std::vector<std::string>> LoadSpecs(absl::Span<const TaskId> ids) = 0;
+};
+
+// Which tasks a list or a bulk change is about. Empty lists and absent values do not restrict.
+struct TaskFilter {
+  std::vector<TaskState> states;
+  std::vector<Lane> lanes;
+  std::vector<std::string> projects;
+  std::vector<std::string> task_types;
+  absl::Time create_from = absl::InfinitePast();
+  absl::Time create_to = absl::InfiniteFuture();
+  std::string title_contains;
+  std::vector<HoldReason> holds;
+  std::string agent;
+  std::string principal;
+};
+
+struct StoredTask {
+  TaskRecord record;
+  std::string spec;
+  std::string title;
+  std::string task_type;
+  std::string traceparent;
+};
+
+struct TaskPage {
+  std::vector<StoredTask> tasks;
+  // Where the next page begins; absent at the end. Ids order tasks by time, so an id is a cursor.
+  std::optional<TaskId> next;
+};
+
+struct ReadyScan {
+  std::vector<TaskRecord> tasks;
+  // Lanes of which more is stored than was returned.
+  std::vector<Lane> truncated;
+};
+
+struct DueTask {
+  TaskId id;
+  absl::Time due;
+};
+
+struct Session {
+  std::string agent;
+  std::int64_t epoch = 0;
+  std::string hub;
+  absl::Time expire_time;
+};
+
+struct ShardLease {
+  int shard = 0;
+  std::int64_t epoch = 0;
+};
+
+struct PauseEntry {
+  enum class Kind : std::int8_t { kLane = 1, kProject = 2 } kind = Kind::kLane;
+  // The lane's number or the project's name.
+  std::string key;
+  std::string reason;
+  std::string principal;
+  absl::Time create_time;
+};
+
+struct StageCounts {
+  // By stage; kDone counts since the installation began.
+  std::int64_t by_stage[kStageCount] = {};
+  absl::Time oldest_ready = absl::InfiniteFuture();
+};
+
+// Where a reader of the event log stands: after all events of this batch of this transaction.
+struct EventPosition {
+  std::uint64_t transaction = 0;
+  std::int64_t sequence = 0;
+
+  friend bool operator==(const EventPosition&, const EventPosition&) = default;
+  friend auto operator<=>(const EventPosition&, const EventPosition&) = default;
+};
+
+struct PublishedEvent {
+  TaskId task;
+  std::string project;
+  Lane lane = Lane::kNormal;
+  TaskEvent event;
+};
+
+// The events of one batch.
+struct EventBatch {
+  EventPosition position;
+  std::vector<PublishedEvent> events;
+};
+
+struct EventPage {
+  std::vector<EventBatch> batches;
+  // How far behind the newest committed events readers are held by a long transaction somewhere.
+  absl::Duration lag;
+};
+
+// All state of the task queue. Thread-safe; every call may block. Calls fail with DATABASE_UNAVAILABLE when the
+// store is away; what was not confirmed may or may not have happened.
+class TaskStore {
+ public:
+  virtual ~TaskStore() = default;
+
+  // Runs `work` as one atomic batch; commits when it returns OK.
+  virtual absl::Status RunBatch(absl::FunctionRef<absl::Status(TaskBatch&)> work) = 0;
+
+  // NOT_FOUND once a finished task outlives its retention: do not read that as "never existed".
+  virtual absl::StatusOr<StoredTask> Get(const TaskId& id) = 0;
+  // By id, newest or oldest first, beginning after `cursor`. `limit` bounds the page.
+  virtual absl::StatusOr<TaskPage> List(const TaskFilter& filter, bool newest_first, std::optional<TaskId> cursor,
+                                        int limit) = 0;
+  virtual absl::StatusOr<std::vector<std::pair<std::string, std::int64_t>>> CountDeadByModel() = 0;
+  virtual absl::StatusOr<std::vector<StageCounts>> CountByLane() = 0;
+
+  // Ready tasks of the shards, per lane at most `window`, in the order of ranks and ids.
+  virtual absl::StatusOr<ReadyScan> ScanReady(absl::Span<const int> shards, int window) = 0;
+  // Tasks with a time limit at or before `now`, the oldest limits first.
+  virtual absl::StatusOr<std::vector<DueTask>> ScanDue(absl::Time now, int limit) = 0;
+
+  // Raises the agent's epoch.
+  virtual absl::StatusOr<Session> OpenSession(std::string_view agent, std::string_view hub, absl::Time expire) = 0;
+  // The agents whose epoch was current and whose lease was prolonged.
+  virtual absl::StatusOr<std::vector<std::string>> RenewSessions(
+      absl::Span<const std::pair<std::string, std::int64_t>> sessions, absl::Time expire) = 0;
+  virtual absl::StatusOr<std::vector<Session>> ExpiredSessions(absl::Time now, int limit) = 0;
+  // Ends a session for good, if it is still the one named.
+  virtual absl::Status CloseSession(std::string_view agent, std::int64_t epoch) = 0;
+  // What the agents own, with specification.
+  virtual absl::StatusOr<std::vector<StoredTask>> OwnedBy(absl::Span<const std::string> agents) = 0;
+  // Owned tasks that an agent must be told something about: a cancellation or an answer.
+  virtual absl::StatusOr<std::vector<StoredTask>> WithDirectives(int limit) = 0;
+
+  // Renews what `owner` has, takes free or expired shards up to `want`, and returns what it holds now.
+  virtual absl::StatusOr<std::vector<ShardLease>> AcquireShards(std::string_view owner, int want, absl::Time now,
+                                                                absl::Time expire) = 0;
+  virtual absl::Status ReleaseShards(std::string_view owner) = 0;
+
+  virtual absl::Status Pause(const PauseEntry& entry) = 0;
+  // False when it was not paused.
+  virtual absl::StatusOr<bool> Resume(PauseEntry::Kind kind, std::string_view key) = 0;
+  virtual absl::StatusOr<std::vector<PauseEntry>> Pauses() = 0;
+
+  // Names the database's life: positions of one incarnation mean nothing in another.
+  virtual absl::StatusOr<std::string> Incarnation() = 0;
+  // The end of what every reader may see now.
+  virtual absl::StatusOr<EventPosition> EventsEnd() = 0;
+  // The first position that is still stored.
+  virtual absl::StatusOr<EventPosition> EventsBegin() = 0;
+  // Batches after `after`, in order, without ever skipping one that commits later; at most `limit` batches.
+  virtual absl::StatusOr<EventPage> ReadEvents(const EventPosition& after, int limit) = 0;
+};
+
+}  // namespace switchyard::task_queue
