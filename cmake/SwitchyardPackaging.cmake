@@ -1,1 +1,47 @@
-# Filled by tools/build --package.
+# What tools/build --package puts into .deb files: one package of the services, one of the command line.
+# Dependencies are what the binaries link, found by dpkg-shlibdeps, so a package serves the Debian release it was made on.
+
+set(SWITCHYARD_SERVICE_BINARIES switchyard switchyard-task-queue switchyard-identity)
+set(SWITCHYARD_COMPONENTS "")
+
+foreach(binary ${SWITCHYARD_SERVICE_BINARIES})
+  if(TARGET ${binary})
+    install(TARGETS ${binary} RUNTIME DESTINATION bin COMPONENT services)
+    list(APPEND SWITCHYARD_COMPONENTS services)
+  endif()
+endforeach()
+if(TARGET yard)
+  install(TARGETS yard RUNTIME DESTINATION bin COMPONENT yard)
+  list(APPEND SWITCHYARD_COMPONENTS yard)
+endif()
+list(REMOVE_DUPLICATES SWITCHYARD_COMPONENTS)
+
+foreach(component ${SWITCHYARD_COMPONENTS})
+  if(component STREQUAL "services")
+    set(package switchyard-services)
+  else()
+    set(package ${component})
+  endif()
+  install(FILES "${CMAKE_SOURCE_DIR}/LICENSE" DESTINATION "share/doc/${package}" RENAME copyright
+          COMPONENT ${component})
+endforeach()
+
+set(CPACK_PACKAGE_NAME switchyard)
+set(CPACK_PACKAGE_VERSION "${PROJECT_VERSION}")
+set(CPACK_PACKAGE_CONTACT "The Switchyard maintainers <maintainers@switchyard.invalid>")
+set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
+set(CPACK_STRIP_FILES ON)
+set(CPACK_GENERATOR DEB)
+set(CPACK_COMPONENTS_ALL ${SWITCHYARD_COMPONENTS})
+set(CPACK_COMPONENTS_GROUPING ONE_PER_GROUP)
+set(CPACK_DEB_COMPONENT_INSTALL ON)
+set(CPACK_DEBIAN_ENABLE_COMPONENT_DEPENDS OFF)
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_PACKAGE_SECTION admin)
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_SERVICES_PACKAGE_NAME switchyard-services)
+set(CPACK_DEBIAN_SERVICES_PACKAGE_RECOMMENDS postgresql)
+set(CPACK_COMPONENT_SERVICES_DESCRIPTION "Services of Switchyard: task queue, identity, and all in one")
+set(CPACK_DEBIAN_YARD_PACKAGE_NAME yard)
+set(CPACK_COMPONENT_YARD_DESCRIPTION "Command line of Switchyard")
+include(CPack)

@@ -35,7 +35,8 @@ class BoundedExecutor final : public Executor {
   ~BoundedExecutor() override;
 
   void Start();
-  // Runs what is queued, then joins. Later calls of Run are refused with UNAVAILABLE.
+  // Runs what is queued, then joins. Later calls of Run are refused with UNAVAILABLE (reason SHUTTING_DOWN). Not to be
+  // called from work that runs here.
   void Stop();
   absl::Status Run(std::function<void()> work) override;
   // How many functions wait; for a gauge.
@@ -52,8 +53,9 @@ class PeriodicTask final {
   // `period` is read before each wait, so that a step can slow down or hurry.
   PeriodicTask(std::string_view name, std::function<void()> step, std::function<absl::Duration()> period);
   ~PeriodicTask();
+  // The first step runs at once.
   void Start();
-  // Returns once the step is not running and never will again.
+  // Returns once the step is not running and never will again. Not to be called from the step.
   void Stop();
   // Makes the next step run now.
   void Wake();

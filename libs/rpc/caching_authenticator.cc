@@ -1,16 +1,14 @@
 #include "libs/rpc/caching_authenticator.h"
 
-#include <openssl/evp.h>
-
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <cstdlib>
 #include <list>
 #include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "libs/base/sha256.h"
 #include "libs/base/status.h"
 
 namespace switchyard::rpc {
@@ -18,33 +16,10 @@ namespace {
 
 using Digest = std::array<std::uint8_t, 32>;
 
-// A context per thread and a method fetched once: the one-shot functions of OpenSSL 3 look the method up every time.
-Digest Sha256(std::string_view text) {
-  struct Hasher {
-    Hasher() : method(EVP_MD_fetch(nullptr, "SHA256", nullptr)), context(EVP_MD_CTX_new()) {}
-    ~Hasher() {
-      EVP_MD_CTX_free(context);
-      EVP_MD_free(method);
-    }
-    EVP_MD* method;
-    EVP_MD_CTX* context;
-  };
-  thread_local Hasher hasher;
-  Digest out{};
-  if (EVP_DigestInit_ex2(hasher.context, hasher.method, nullptr) != 1 ||
-      EVP_DigestUpdate(hasher.context, text.data(), text.size()) != 1 ||
-      EVP_DigestFinal_ex(hasher.context, out.data(), nullptr) != 1) {
-    std::abort();
-  }
-  return out;
-}
-
 absl::Status IdentityUnavailable() {
-  return MakeError(absl::StatusCode::kUnavailable, "the token cannot be verified right now",
-                   {.reason = "IDENTITY_UNAVAILABLE",
-                    .metadata = {},
-                    .violations = {},
-                    .retry_after = absl::Milliseconds(200)});
+  return MakeError(
+      absl::StatusCode::kUnavailable, "the token cannot be verified right now",
+      {.reason = "IDENTITY_UNAVAILABLE", .metadata = {}, .violations = {}, .retry_after = absl::Milliseconds(200)});
 }
 
 }  // namespace
@@ -97,8 +72,8 @@ class CachingAuthenticator::State final : public std::enable_shared_from_this<St
 
   void Clear() {
     MutexLock lock(mutex_);
+    index_.clear();
     entries_.clear();
-    order_.clear();
     ++cleared_;
   }
 
@@ -109,10 +84,10 @@ class CachingAuthenticator::State final : public std::enable_shared_from_this<St
 
  private:
   struct Entry {
+    Digest digest;
     Result result;
     absl::Time asked;
     absl::Time until;
-    std::list<Digest>::iterator order;
   };
 
   void Ask(std::string_view token, const Digest& digest, absl::Time asked) {
@@ -145,29 +120,30 @@ class CachingAuthenticator::State final : public std::enable_shared_from_this<St
   }
 
   const Entry* Find(const Digest& digest, absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    const auto found = entries_.find(digest);
-    if (found == entries_.end()) return nullptr;
-    if (now >= found->second.until) {
-      order_.erase(found->second.order);
-      entries_.erase(found);
+    const auto found = index_.find(digest);
+    if (found == index_.end()) return nullptr;
+    const auto entry = found->second;
+    if (now >= entry->until) {
+      entries_.erase(entry);
+      index_.erase(found);
       return nullptr;
     }
-    order_.splice(order_.begin(), order_, found->second.order);
-    return &found->second;
+    entries_.splice(entries_.begin(), entries_, entry);
+    return &*entry;
   }
 
   void Store(const Digest& digest, absl::Time asked, const Result& result) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     const absl::Time until =
         result.ok() ? std::min(asked + options_.ttl, (*result)->expire_time) : asked + options_.refusal_ttl;
-    if (const auto found = entries_.find(digest); found != entries_.end()) {
-      found->second = {result, asked, until, found->second.order};
+    if (const auto found = index_.find(digest); found != index_.end()) {
+      *found->second = Entry{digest, result, asked, until};
       return;
     }
-    order_.push_front(digest);
-    entries_.emplace(digest, Entry{result, asked, until, order_.begin()});
+    entries_.push_front({digest, result, asked, until});
+    index_.emplace(digest, entries_.begin());
     if (entries_.size() > options_.max_entries) {
-      entries_.erase(order_.back());
-      order_.pop_back();
+      index_.erase(entries_.back().digest);
+      entries_.pop_back();
     }
   }
 
@@ -175,9 +151,9 @@ class CachingAuthenticator::State final : public std::enable_shared_from_this<St
   const Clock& clock_;
   const AuthenticationCacheOptions options_;
   mutable Mutex mutex_;
-  absl::flat_hash_map<Digest, Entry> entries_ ABSL_GUARDED_BY(mutex_);
   // Most recently used first.
-  std::list<Digest> order_ ABSL_GUARDED_BY(mutex_);
+  std::list<Entry> entries_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<Digest, std::list<Entry>::iterator> index_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<Digest, std::vector<Answer>> waiting_ ABSL_GUARDED_BY(mutex_);
   std::size_t waiting_count_ ABSL_GUARDED_BY(mutex_) = 0;
   // An answer that was asked for before a Clear() must not come back into the cache.

@@ -31,29 +31,39 @@ Outcome On(const Assign& assign, const TaskId& id, Life& life) {
   return Answered{record.state};
 }
 
-// The outcome that a final report closes its assignment with; nullopt for reports that do not end it.
-std::optional<AttemptOutcome> ClosingOutcome(const Report& report) {
-  if (std::holds_alternative<Finished>(report.what)) return AttemptOutcome::kSucceeded;
-  if (std::holds_alternative<Failed>(report.what)) return AttemptOutcome::kFailed;
-  if (std::holds_alternative<Rejected>(report.what)) return AttemptOutcome::kRejected;
-  if (std::holds_alternative<Released>(report.what)) return AttemptOutcome::kReleased;
-  return std::nullopt;
+// Whether this is the report that ended the attempt.
+bool Closed(const Report& report, const Attempt& attempt) {
+  const bool finished = std::holds_alternative<Finished>(report.what);
+  // Evidence was in: whatever ended the wait for a verdict, the executor had finished.
+  if (attempt.answered == TaskState::kVerifying) return finished;
+  switch (attempt.outcome) {
+    case AttemptOutcome::kSucceeded:
+      return finished;
+    case AttemptOutcome::kFailed:
+      return std::holds_alternative<Failed>(report.what);
+    case AttemptOutcome::kRejected:
+      return std::holds_alternative<Rejected>(report.what);
+    case AttemptOutcome::kReleased:
+      return std::holds_alternative<Released>(report.what);
+    // Either of them ends an assignment that was to be cancelled; when neither came, the attempt says CANCEL_TIMEOUT.
+    case AttemptOutcome::kCancelled:
+      if (attempt.failure.reason == "RELEASED") return std::holds_alternative<Released>(report.what);
+      return finished && attempt.failure.reason.empty();
+    default:
+      return false;
+  }
 }
 
 // A report on an assignment that is over: the answer of the first time when it is the one that ended it.
 Outcome OnClosed(const Report& report, const TaskId& id, const TaskRecord& record) {
-  const std::optional<AttemptOutcome> outcome = ClosingOutcome(report);
-  if (record.state == TaskState::kVerifying && record.generation == report.generation &&
-      record.agent == report.agent && outcome == AttemptOutcome::kSucceeded) {
+  if (record.state == TaskState::kVerifying && record.generation == report.generation && record.agent == report.agent &&
+      std::holds_alternative<Finished>(report.what)) {
     return Unchanged(record);
   }
   for (const Attempt& attempt : record.history) {
-    if (attempt.generation != report.generation || attempt.agent != report.agent) continue;
-    const bool same = outcome == attempt.outcome || (outcome == AttemptOutcome::kReleased &&
-                                                     attempt.outcome == AttemptOutcome::kCancelled) ||
-                      (outcome == AttemptOutcome::kSucceeded &&
-                       attempt.outcome == AttemptOutcome::kVerificationFailed);
-    if (same) return Answered{.state = attempt.answered, .unchanged = true};
+    if (attempt.generation == report.generation && attempt.agent == report.agent && Closed(report, attempt)) {
+      return Answered{.state = attempt.answered, .unchanged = true};
+    }
   }
   return StaleGeneration(id, report.generation, record.generation);
 }
@@ -70,17 +80,19 @@ Outcome OnRunning(const Rejected& rejected, Life& life) {
 }
 
 Outcome OnRunning(const PhaseChanged& changed, Life& life) {
-  if (life.record().state == TaskState::kRunning && life.record().phase == changed.phase) {
-    return Unchanged(life.record());
+  const TaskRecord& record = life.record();
+  // After an answer the same phase again still says that the agent goes on.
+  if (record.state == TaskState::kRunning && record.phase == changed.phase && record.answer.empty()) {
+    return Unchanged(record);
   }
   life.EnterPhase(changed.phase);
   return Answered{life.record().state};
 }
 
 Outcome OnRunning(const Blocked& blocked, Life& life) {
-  if (life.record().phase == Phase::kBlocked && life.record().question == blocked.question) {
-    return Unchanged(life.record());
-  }
+  const TaskRecord& record = life.record();
+  const bool answered = !record.answer.empty();
+  if ((record.phase == Phase::kBlocked || answered) && record.question == blocked.question) return Unchanged(record);
   life.Block(blocked.question, blocked.reason);
   return Answered{life.record().state};
 }
@@ -122,6 +134,11 @@ Outcome On(const Conclude& conclude, const TaskId& id, Life& life) {
   if (record.state != TaskState::kVerifying) {
     const TaskState wanted = conclude.verdict == Verdict::kSucceeded ? TaskState::kSucceeded : TaskState::kPartial;
     if (conclude.verdict != Verdict::kFailed && record.state == wanted) return Unchanged(record);
+    const Attempt* last = record.history.empty() ? nullptr : &record.history.back();
+    if (conclude.verdict == Verdict::kFailed && last != nullptr && last->generation == conclude.generation &&
+        last->outcome == AttemptOutcome::kVerificationFailed) {
+      return Unchanged(record);
+    }
     return WrongState(id, record.state, "VERIFYING");
   }
   life.Judge(conclude.verdict, conclude.failure);
@@ -132,10 +149,14 @@ Outcome On(const Hold& hold, const TaskId& id, Life& life) {
   const TaskRecord& record = life.record();
   if (record.generation != hold.generation) return StaleGeneration(id, hold.generation, record.generation);
   if (record.state != TaskState::kQueued) return WrongState(id, record.state, "QUEUED");
-  // A person's pause is ended by a person only.
+  // A person's pause is ended by a person only, a start time and a backoff by the time or a person.
   if (record.hold == HoldReason::kPaused) return WrongState(id, record.state, "a task that is not paused");
-  if (record.hold == hold.reason && record.hold_until == hold.until) return Unchanged(record);
-  if (hold.reason == HoldReason::kNone) {
+  if (record.hold == HoldReason::kDelayed || record.hold == HoldReason::kBackoff) {
+    return WrongState(id, record.state, "a task whose time has come");
+  }
+  const bool offers = hold.reason == HoldReason::kNone;
+  if (record.hold == hold.reason && (offers || record.hold_until == hold.until)) return Unchanged(record);
+  if (offers) {
     life.Offer("HOLD_ENDED");
   } else {
     life.HoldFor(hold.reason, hold.until, std::string(NameOf(hold.reason)), hold.message);
@@ -145,12 +166,13 @@ Outcome On(const Hold& hold, const TaskId& id, Life& life) {
 
 Outcome On(const Cancel& cancel, const TaskId& id, Life& life) {
   const TaskRecord& record = life.record();
-  if (record.state == TaskState::kCancelled || record.cancel_requested) return Unchanged(record);
+  if (record.state == TaskState::kCancelled) return Unchanged(record);
   if (!IsLive(record)) return WrongState(id, record.state, "a live task");
+  if (record.cancel_requested) return Unchanged(record);
   if (IsOwned(record)) {
     life.RequestCancel(cancel.reason);
   } else {
-    life.End(TaskState::kCancelled, "CANCELLED", {.reason = "CANCELLED", .message = cancel.reason});
+    life.CancelNow(cancel.reason);
   }
   return Answered{record.state};
 }
@@ -187,13 +209,15 @@ Outcome On(const PauseOne& pause, const TaskId& id, Life& life) {
 
 Outcome On(const ResumeOne&, const TaskId& id, Life& life) {
   const TaskRecord& record = life.record();
-  if (record.hold != HoldReason::kPaused) return Unchanged(record);
+  if (record.state != TaskState::kQueued || record.hold != HoldReason::kPaused) return Unchanged(record);
   life.Unpause();
   return Answered{record.state};
 }
 
 Outcome On(const Answer& answer, const TaskId& id, Life& life) {
-  if (life.record().phase != Phase::kBlocked) return WrongState(id, life.record().state, "a blocked task");
+  const TaskRecord& record = life.record();
+  if (IsOwned(record) && !record.answer.empty() && record.answer == answer.answer) return Unchanged(record);
+  if (!IsOwned(record) || record.phase != Phase::kBlocked) return WrongState(id, record.state, "a blocked task");
   life.TakeAnswer(answer.answer);
   return Answered{life.record().state};
 }
@@ -233,8 +257,7 @@ void Begin(absl::Time start_time, absl::Time now, TaskRecord& record) {
 }
 
 absl::Time AcceptBy(const Rules& rules, const TaskRecord& record) {
-  const absl::Duration limit =
-      record.policy.accept > absl::ZeroDuration() ? record.policy.accept : rules.accept;
+  const absl::Duration limit = record.policy.accept > absl::ZeroDuration() ? record.policy.accept : rules.accept;
   return record.assign_time + limit;
 }
 

@@ -8,20 +8,23 @@
 namespace switchyard::task_queue {
 namespace {
 
-absl::Duration Or(absl::Duration own, absl::Duration fallback) {
-  return own > absl::ZeroDuration() ? own : fallback;
-}
+absl::Duration Or(absl::Duration own, absl::Duration fallback) { return own > absl::ZeroDuration() ? own : fallback; }
 
 // The entry for the n-th occurrence (from 1); the last one repeats.
 absl::Duration Nth(const std::vector<absl::Duration>& list, int n) {
   if (list.empty()) return absl::ZeroDuration();
-  return list[std::min<std::size_t>(n, list.size()) - 1];
+  return list[std::min<std::size_t>(std::max(n, 1), list.size()) - 1];
 }
 
 int MaxAttempts(const Rules& rules, const TaskPolicy& policy) {
   if (policy.max_attempts > 0) return policy.max_attempts;
   const auto& backoff = policy.backoff.empty() ? rules.backoff : policy.backoff;
   return static_cast<int>(backoff.size()) + 1;
+}
+
+bool WasStarted(const TaskRecord& record) {
+  return std::any_of(record.history.begin(), record.history.end(),
+                     [](const Attempt& attempt) { return attempt.accept_time != absl::InfiniteFuture(); });
 }
 
 void Sooner(Limit& limit, Limit::Kind kind, absl::Time time) {
@@ -37,7 +40,9 @@ Limit NextLimit(const Rules& rules, const TaskRecord& record) {
   Sooner(limit, Limit::Kind::kCompleteBy, policy.complete_by);
   switch (record.state) {
     case TaskState::kQueued:
-      if (!record.retried()) Sooner(limit, Limit::Kind::kTimeToLive, record.create_time + policy.time_to_live);
+      if (policy.time_to_live != absl::InfiniteDuration() && !WasStarted(record)) {
+        Sooner(limit, Limit::Kind::kTimeToLive, record.create_time + policy.time_to_live);
+      }
       if (record.hold != HoldReason::kNone && record.hold != HoldReason::kPaused) {
         Sooner(limit, Limit::Kind::kHoldEnds, record.hold_until);
       }
@@ -55,7 +60,8 @@ Limit NextLimit(const Rules& rules, const TaskRecord& record) {
     case TaskState::kVerifying:
       Sooner(limit, Limit::Kind::kVerification, record.sign_time + Or(policy.verification, rules.verification));
       break;
-    default: break;
+    default:
+      break;
   }
   if (record.cancel_requested) Sooner(limit, Limit::Kind::kCancelGrace, record.cancel_time + rules.cancel_grace);
   return limit;
@@ -112,8 +118,12 @@ void Life::Pause(std::string_view reason) {
 }
 
 void Life::Unpause() {
-  if (record_.hold_until != absl::InfiniteFuture() && record_.hold_until > now_) {
-    HoldFor(record_.retried() ? HoldReason::kBackoff : HoldReason::kDelayed, record_.hold_until, "RESUMED", "");
+  // The timeline tells what was interrupted: nothing but the pause itself happens to a paused task.
+  const auto before = std::find_if(record_.timeline.rbegin(), record_.timeline.rend(),
+                                   [](const TaskEvent& event) { return event.hold != HoldReason::kPaused; });
+  const HoldReason interrupted = before == record_.timeline.rend() ? HoldReason::kNone : before->hold;
+  if (interrupted != HoldReason::kNone && record_.hold_until > now_) {
+    HoldFor(interrupted, record_.hold_until, "RESUMED", "");
   } else {
     Offer("RESUMED");
   }
@@ -143,7 +153,11 @@ void Life::EnterPhase(Phase phase) {
   if (record_.state == TaskState::kAssigned) Accept();
   record_.phase = phase;
   record_.sign_time = now_;
-  if (phase != Phase::kBlocked) record_.question.clear();
+  if (phase != Phase::kBlocked) {
+    // The agent goes on, so it has the answer.
+    record_.question.clear();
+    record_.answer.clear();
+  }
   Tell(EventKind::kPhase);
 }
 
@@ -158,8 +172,8 @@ void Life::Block(std::string_view question, std::string_view reason) {
 
 void Life::TakeAnswer(std::string_view answer) {
   record_.phase = Phase::kExecuting;
+  // The question stays until the agent goes on: it tells a late repetition of it from a new one.
   record_.answer = std::string(answer);
-  record_.question.clear();
   record_.sign_time = now_;
   Tell(EventKind::kAnswered);
 }
@@ -178,6 +192,7 @@ void Life::RequestCancel(std::string_view reason) {
 }
 
 void Life::TakeOutcome(const std::string& result, const std::string& usage, const std::string& model) {
+  outcome_taken_ = true;
   record_.result = result;
   record_.usage = usage;
   record_.model = model;
@@ -209,7 +224,7 @@ void Life::Fail(const Failed& failed) {
   if (record_.state == TaskState::kAssigned) Accept();
   TakeOutcome(failed.result, failed.usage, failed.model);
   ++record_.attempts;
-  CloseAttempt(record_.cancel_requested ? AttemptOutcome::kCancelled : AttemptOutcome::kFailed, true, failed.failure);
+  CloseAttempt(AttemptOutcome::kFailed, true, failed.failure);
   RetryOrGiveUp("FAILED", failed.failure, failed.permanent);
 }
 
@@ -231,7 +246,7 @@ void Life::Lose(AttemptOutcome outcome, std::string_view cause, Failure failure)
   ++record_.losses;
   if (failure.reason.empty()) failure.reason = std::string(cause);
   Avoid(record_.agent);
-  CloseAttempt(record_.cancel_requested ? AttemptOutcome::kCancelled : outcome, false, failure);
+  CloseAttempt(outcome, false, failure);
   record_.failure = failure;
   if (record_.cancel_requested) {
     End(TaskState::kCancelled, cause, {.reason = "CANCELLED", .message = record_.cancel_reason});
@@ -267,7 +282,7 @@ void Life::WaitBefore(absl::Duration wait, std::string_view cause, std::string_v
   record_.hold_until = wait > absl::ZeroDuration() ? now_ + wait : absl::InfiniteFuture();
   Tell(EventKind::kReturned, cause, message);
   record_.timeline.back().agent = left;
-  if (!record_.history.empty()) record_.history.back().answered = record_.state;
+  StoreAnswer();
 }
 
 void Life::LeaveAgent() {
@@ -282,6 +297,7 @@ void Life::LeaveAgent() {
 }
 
 void Life::CloseAttempt(AttemptOutcome outcome, bool charged, Failure failure) {
+  const bool judging = record_.state == TaskState::kVerifying;
   record_.history.push_back({.generation = record_.generation,
                              .agent = record_.agent,
                              .outcome = outcome,
@@ -290,7 +306,16 @@ void Life::CloseAttempt(AttemptOutcome outcome, bool charged, Failure failure) {
                              .assign_time = record_.assign_time,
                              .accept_time = record_.accept_time,
                              .finish_time = now_,
-                             .usage = record_.usage});
+                             // That of an earlier attempt may still stand in the record.
+                             .usage = judging || outcome_taken_ ? record_.usage : ""});
+  // The evidence was answered before; what follows is not the executor's report any more.
+  if (judging) record_.history.back().answered = TaskState::kVerifying;
+  awaits_answer_ = !judging;
+  if (record_.history.size() > kHistoryBound) record_.history.erase(record_.history.begin());
+}
+
+void Life::StoreAnswer() {
+  if (awaits_answer_) record_.history.back().answered = record_.state;
 }
 
 void Life::Judge(Verdict verdict, const Failure& failure) {
@@ -318,7 +343,9 @@ void Life::Revive() {
   record_.cancel_requested = false;
   record_.finish_time = absl::InfiniteFuture();
   // A limit of the whole life that has passed would end it again at once.
-  if (record_.policy.complete_by <= now_) record_.policy.complete_by = absl::InfiniteFuture();
+  TaskPolicy& policy = record_.policy;
+  if (policy.complete_by <= now_) policy.complete_by = absl::InfiniteFuture();
+  if (record_.create_time + policy.time_to_live <= now_) policy.time_to_live = absl::InfiniteDuration();
   record_.state = TaskState::kQueued;
   record_.hold = HoldReason::kNone;
   record_.hold_until = absl::InfiniteFuture();
@@ -332,6 +359,7 @@ void Life::Discard(std::string_view reason) {
 }
 
 void Life::End(TaskState state, std::string_view cause, Failure failure) {
+  const std::string left = record_.agent;
   LeaveAgent();
   record_.state = state;
   record_.hold = HoldReason::kNone;
@@ -339,10 +367,15 @@ void Life::End(TaskState state, std::string_view cause, Failure failure) {
   record_.finish_time = now_;
   record_.failure = std::move(failure);
   Tell(EventKind::kFinished, cause, record_.failure.message);
-  if (!record_.history.empty() && record_.history.back().generation == record_.generation &&
-      record_.history.back().finish_time == now_) {
-    record_.history.back().answered = state;
-  }
+  record_.timeline.back().agent = left;
+  record_.timeline.back().agent = left;
+  StoreAnswer();
+}
+
+void Life::CancelNow(std::string_view reason) {
+  Failure failure{.reason = "CANCELLED", .message = std::string(reason)};
+  if (record_.state == TaskState::kVerifying) CloseAttempt(AttemptOutcome::kCancelled, false, failure);
+  End(TaskState::kCancelled, "CANCELLED", std::move(failure));
 }
 
 void Life::Avoid(const std::string& agent) {
@@ -355,15 +388,19 @@ void Life::Avoid(const std::string& agent) {
 bool Life::ActOnDue() {
   const Limit limit = NextLimit(rules_, record_);
   if (limit.time > now_) return false;
-  const bool owned = record_.stage() == Stage::kRunning;
+  const Stage stage = record_.stage();
   switch (limit.kind) {
-    case Limit::Kind::kNone: return false;
-    case Limit::Kind::kHoldEnds: Offer("HOLD_ENDED"); break;
+    case Limit::Kind::kNone:
+      return false;
+    case Limit::Kind::kHoldEnds:
+      Offer("HOLD_ENDED");
+      break;
     case Limit::Kind::kTimeToLive:
       End(TaskState::kExpired, "TIME_TO_LIVE", {.reason = "TIME_TO_LIVE", .message = "it did not start in time"});
       break;
     case Limit::Kind::kCompleteBy:
-      if (owned) CloseAttempt(AttemptOutcome::kTimedOut, false, {.reason = "COMPLETE_BY", .message = ""});
+      if (stage == Stage::kRunning || stage == Stage::kJudging)
+        CloseAttempt(AttemptOutcome::kTimedOut, false, {.reason = "COMPLETE_BY", .message = ""});
       End(TaskState::kExpired, "COMPLETE_BY", {.reason = "COMPLETE_BY", .message = "it did not end in time"});
       break;
     case Limit::Kind::kAccept:

@@ -42,7 +42,7 @@ class Life {
   void Offer(std::string_view cause);
   void HoldFor(HoldReason reason, absl::Time until, std::string_view cause, std::string_view message);
   void Pause(std::string_view reason);
-  // Back to what the pause interrupted: a start time or backoff that has not passed still holds.
+  // Back to what the pause interrupted: a hold that has not ended meanwhile still holds.
   void Unpause();
 
   void GiveTo(std::string_view agent, std::string_view routing);
@@ -52,6 +52,8 @@ class Life {
   void TakeAnswer(std::string_view answer);
   void Progress(std::string_view message);
   void RequestCancel(std::string_view reason);
+  // Of a task that no agent owns.
+  void CancelNow(std::string_view reason);
 
   void Finish(const Finished& finished);
   void Fail(const Failed& failed);
@@ -69,6 +71,8 @@ class Life {
 
  private:
   void CloseAttempt(AttemptOutcome outcome, bool charged, Failure failure);
+  // What the report that closed the attempt is answered, now that it is known.
+  void StoreAnswer();
   // After a charged attempt: another one, or the dead letter.
   void RetryOrGiveUp(std::string_view cause, const Failure& failure, bool permanent);
   void LeaveAgent();
@@ -80,6 +84,9 @@ class Life {
   const Rules& rules_;
   const absl::Time now_;
   TaskRecord& record_;
+  // Within this command: the agent's outcome was taken; the attempt that was closed does not know its answer yet.
+  bool outcome_taken_ = false;
+  bool awaits_answer_ = false;
 };
 
 }  // namespace switchyard::task_queue

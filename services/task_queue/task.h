@@ -215,6 +215,8 @@ struct TaskRecord {
 };
 
 inline constexpr int kAvoidBound = 16;
+// Closed attempts that are kept, the newest; older reports that come again are stale.
+inline constexpr int kHistoryBound = 64;
 inline constexpr int kTimelineHead = 50;
 inline constexpr int kTimelineTail = 200;
 // Ranks run from 2 (urgent, fresh) to 9 (low, retried).

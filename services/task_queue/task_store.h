@@ -192,6 +192,9 @@ class TaskStore {
   virtual absl::StatusOr<std::vector<std::string>> RenewSessions(
       absl::Span<const std::pair<std::string, std::int64_t>> sessions, absl::Time expire) = 0;
   virtual absl::StatusOr<std::vector<Session>> ExpiredSessions(absl::Time now, int limit) = 0;
+  // Raises the epoch of a session that is still the one named, so that assignments and reports of it are refused. Its lease
+  // stays expired: it is found again until it is closed.
+  virtual absl::Status FenceSession(std::string_view agent, std::int64_t epoch) = 0;
   // Ends a session for good, if it is still the one named.
   virtual absl::Status CloseSession(std::string_view agent, std::int64_t epoch) = 0;
   // What the agents own, with specification.

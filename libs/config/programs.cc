@@ -1,0 +1,18 @@
+#include "libs/config/programs.h"
+
+#include "libs/config/print.h"
+#include "switchyard/config/v1/identity.pb.h"
+#include "switchyard/config/v1/switchyard.pb.h"
+#include "switchyard/config/v1/task_queue.pb.h"
+
+namespace switchyard::config {
+
+std::string ReferencePageOfAllPrograms() {
+  return ReferencePage({
+      {"switchyard run", v1::AllInOneConfig::descriptor()},
+      {"switchyard-task-queue", v1::TaskQueueConfig::descriptor()},
+      {"switchyard-identity", v1::IdentityConfig::descriptor()},
+  });
+}
+
+}  // namespace switchyard::config

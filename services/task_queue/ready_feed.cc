@@ -1,0 +1,123 @@
+#include "services/task_queue/ready_feed.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "libs/base/status_macros.h"
+#include "services/task_queue/task_convert.h"
+#include "services/task_queue/task_queue_errors.h"
+
+namespace switchyard::task_queue {
+namespace {
+
+constexpr int kDefaultWindow = 1000;
+constexpr int kTasksPerMessage = 500;
+
+}  // namespace
+
+ReadyFeed::ReadyFeed(TaskStore& store, RecordCache& cache, Executor& executor)
+    : store_(store), cache_(cache), executor_(executor) {}
+
+absl::Status ReadyFeed::Open(const v1::WatchReadyRequest& request, std::shared_ptr<Stream> stream) {
+  auto reader = std::make_shared<Reader>();
+  reader->stream = stream;
+  reader->shards.resize(kShardCount, request.shards().empty());
+  for (const int shard : request.shards()) reader->shards[shard] = true;
+  reader->window = request.window() == 0 ? kDefaultWindow : request.window();
+  stream->OnClosed([this, reader] {
+    MutexLock lock(mutex_);
+    std::erase(readers_, reader);
+  });
+  {
+    MutexLock lock(mutex_);
+    readers_.push_back(reader);
+    *reader->pending.mutable_pauses() = PauseSetLocked();
+    Send(*reader, std::exchange(reader->pending, {}));
+  }
+  return executor_.Run([this, reader] { Scan(reader); });
+}
+
+void ReadyFeed::Scan(const std::shared_ptr<Reader>& reader) {
+  std::vector<int> shards;
+  for (int shard = 0; shard < kShardCount; ++shard) {
+    if (reader->shards[shard]) shards.push_back(shard);
+  }
+  absl::StatusOr<ReadyScan> scan = store_.ScanReady(shards, reader->window);
+  if (!scan.ok()) {
+    reader->stream->CloseWith(scan.status());
+    return;
+  }
+  std::vector<v1::WatchReadyResponse> messages;
+  for (TaskRecord& record : scan->tasks) {
+    if (messages.empty() || messages.back().tasks_size() == kTasksPerMessage) messages.emplace_back();
+    *messages.back().add_tasks() = ToReadyTask(record);
+    cache_.Put(std::make_shared<const TaskRecord>(std::move(record)));
+  }
+  if (messages.empty()) messages.emplace_back();
+  messages.back().set_scan_complete(true);
+  MutexLock lock(mutex_);
+  for (const Lane lane : scan->truncated) {
+    reader->truncated[static_cast<int>(lane)] = true;
+    messages.back().add_truncated_lanes(static_cast<v1::Lane>(lane));
+  }
+  for (v1::WatchReadyResponse& message : messages) Send(*reader, std::move(message));
+}
+
+void ReadyFeed::Push(const TaskRecord& record) {
+  const int shard = record.shard();
+  MutexLock lock(mutex_);
+  for (const auto& reader : readers_) {
+    if (!reader->shards[shard] || reader->truncated[static_cast<int>(record.lane)]) continue;
+    *reader->pending.add_tasks() = ToReadyTask(record);
+  }
+}
+
+void ReadyFeed::Flush() {
+  MutexLock lock(mutex_);
+  for (const auto& reader : readers_) {
+    if (reader->pending.tasks_size() > 0) Send(*reader, std::exchange(reader->pending, {}));
+  }
+}
+
+void ReadyFeed::Send(Reader& reader, v1::WatchReadyResponse message) {
+  if (!reader.stream->Offer(std::move(message))) reader.stream->CloseWith(ReadyFeedOverrun());
+}
+
+absl::Status ReadyFeed::RefreshPauses() {
+  SY_ASSIGN_OR_RETURN(std::vector<PauseEntry> pauses, store_.Pauses());
+  MutexLock lock(mutex_);
+  const auto same = [](const PauseEntry& a, const PauseEntry& b) { return a.kind == b.kind && a.key == b.key; };
+  const bool changed = !std::equal(pauses.begin(), pauses.end(), pauses_.begin(), pauses_.end(), same);
+  pauses_ = std::move(pauses);
+  if (!changed) return absl::OkStatus();
+  for (const auto& reader : readers_) {
+    v1::WatchReadyResponse message;
+    *message.mutable_pauses() = PauseSetLocked();
+    Send(*reader, std::move(message));
+  }
+  return absl::OkStatus();
+}
+
+v1::PauseSet ReadyFeed::PauseSetLocked() const {
+  v1::PauseSet set;
+  for (const PauseEntry& entry : pauses_) {
+    if (entry.kind == PauseEntry::Kind::kProject) {
+      set.add_projects(entry.key);
+    } else {
+      set.add_lanes(static_cast<v1::Lane>(std::stoi(entry.key)));
+    }
+  }
+  return set;
+}
+
+std::vector<PauseEntry> ReadyFeed::pauses() const {
+  MutexLock lock(mutex_);
+  return pauses_;
+}
+
+std::size_t ReadyFeed::readers() const {
+  MutexLock lock(mutex_);
+  return readers_.size();
+}
+
+}  // namespace switchyard::task_queue

@@ -1,0 +1,86 @@
+#include "services/task_queue/record_cache.h"
+
+#include <utility>
+
+namespace switchyard::task_queue {
+namespace {
+
+std::size_t BytesOf(const CachedTask& task) {
+  // The record's own strings and timeline are of the order of its fixed part.
+  std::size_t bytes = 2 * sizeof(TaskRecord) + task.record->matching.size() + task.record->result.size() +
+                      task.record->timeline.size() * sizeof(TaskEvent) + task.record->history.size() * sizeof(Attempt);
+  if (task.spec != nullptr) bytes += task.spec->size();
+  return bytes;
+}
+
+int LastOrdinal(const TaskRecord& record) { return record.timeline.empty() ? 0 : record.timeline.back().ordinal; }
+
+}  // namespace
+
+RecordCache::RecordCache(std::size_t max_entries, std::size_t max_bytes)
+    : max_entries_per_part_(max_entries / kShardCount + 1), max_bytes_per_part_(max_bytes / kShardCount + 1) {}
+
+CachedTask RecordCache::Find(const TaskId& id) {
+  Part& part = PartOf(id);
+  MutexLock lock(part.mutex);
+  const auto found = part.by_id.find(id);
+  if (found == part.by_id.end()) return {};
+  part.by_use.splice(part.by_use.begin(), part.by_use, found->second);
+  return found->second->task;
+}
+
+void RecordCache::Put(std::shared_ptr<const TaskRecord> record, std::shared_ptr<const std::string> spec) {
+  Part& part = PartOf(record->id);
+  MutexLock lock(part.mutex);
+  const auto found = part.by_id.find(record->id);
+  if (found != part.by_id.end()) {
+    CachedTask& known = found->second->task;
+    if (record->revision < known.record->revision) return;
+    if (spec == nullptr) spec = known.spec;
+    EraseLocked(part, found->second);
+  }
+  if (IsFinal(record->state) || record->state == TaskState::kDeadLetter) return;
+  const TaskId id = record->id;
+  part.by_use.push_front({id, {std::move(record), std::move(spec)}, 0});
+  Entry& entry = part.by_use.front();
+  entry.bytes = BytesOf(entry.task);
+  part.bytes += entry.bytes;
+  part.by_id[id] = part.by_use.begin();
+  while (part.by_use.size() > max_entries_per_part_ || (part.bytes > max_bytes_per_part_ && part.by_use.size() > 1)) {
+    EraseLocked(part, std::prev(part.by_use.end()));
+  }
+}
+
+void RecordCache::Erase(const TaskId& id) {
+  Part& part = PartOf(id);
+  MutexLock lock(part.mutex);
+  const auto found = part.by_id.find(id);
+  if (found != part.by_id.end()) EraseLocked(part, found->second);
+}
+
+bool RecordCache::EraseOlder(const TaskId& id, int event_ordinal) {
+  Part& part = PartOf(id);
+  MutexLock lock(part.mutex);
+  const auto found = part.by_id.find(id);
+  if (found == part.by_id.end()) return true;
+  if (LastOrdinal(*found->second->task.record) >= event_ordinal) return false;
+  EraseLocked(part, found->second);
+  return true;
+}
+
+std::size_t RecordCache::entries() const {
+  std::size_t total = 0;
+  for (const Part& part : parts_) {
+    MutexLock lock(part.mutex);
+    total += part.by_use.size();
+  }
+  return total;
+}
+
+void RecordCache::EraseLocked(Part& part, std::list<Entry>::iterator entry) {
+  part.bytes -= entry->bytes;
+  part.by_id.erase(entry->id);
+  part.by_use.erase(entry);
+}
+
+}  // namespace switchyard::task_queue

@@ -1,0 +1,1 @@
+SELECT format('DROP TABLE task_queue.%I', $1::text)

@@ -1,0 +1,1 @@
+SELECT xid::text, seq FROM task_queue.event_horizon

@@ -1,0 +1,1 @@
+SELECT task_queue.make_partition($1::text, $2::date)

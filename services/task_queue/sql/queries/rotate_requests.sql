@@ -1,0 +1,1 @@
+SELECT task_queue.rotate_requests($1::timestamptz, $2::timestamptz)

@@ -1,0 +1,1 @@
+SELECT since <= $1::timestamptz FROM task_queue.request_slot

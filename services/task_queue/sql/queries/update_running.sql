@@ -1,0 +1,11 @@
+-- The owner stays; no indexed column but `due` changes.
+UPDATE task_queue.running r
+SET revision = u.next_revision, due = u.due, directive = u.directive, carry = u.carry
+FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[], $6::bigint[], $7::timestamptz[],
+            $8::boolean[], $9::bytea[])
+  AS u(id, generation, revision, agent, session_epoch, next_revision, due, directive, carry)
+WHERE r.id = u.id AND r.generation = u.generation AND r.revision = u.revision
+  AND (u.session_epoch IS NULL
+       OR EXISTS (SELECT FROM task_queue.session s
+                  WHERE s.agent = u.agent AND s.epoch = u.session_epoch AND s.expire_time IS NOT NULL))
+RETURNING r.id

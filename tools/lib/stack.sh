@@ -1,0 +1,199 @@
+# The services of this clone: addresses, configuration, tokens, migration, start and health. Sourced, never run.
+# shellcheck shell=bash
+
+# In the order in which they start; they stop in the reverse one. The process is named as its binary is.
+readonly SERVICES=(switchyard-identity switchyard-task-queue)
+readonly BIN=$ROOT/build/release/bin
+
+# Ports count from SWITCHYARD_PORT_BASE; the one chosen last is remembered. Sets PORT_BASE.
+stack_ports() {
+  local kept
+  kept=$(cat "$STATE/port-base" 2>/dev/null) || true
+  PORT_BASE=${SWITCHYARD_PORT_BASE:-${kept:-7400}}
+  if [[ ! $PORT_BASE =~ ^[0-9]{4,5}$ ]] || ((PORT_BASE < 1024 || PORT_BASE > 65400)); then
+    fail "SWITCHYARD_PORT_BASE=$PORT_BASE is not a number between 1024 and 65400"
+  fi
+}
+
+service_port() {
+  case $1 in
+    switchyard-task-queue) echo $((PORT_BASE + 1)) ;;
+    switchyard-identity) echo $((PORT_BASE + 2)) ;;
+    *) fail "no port is set aside for $1" ;;
+  esac
+}
+metrics_port() { echo $(($(service_port "$1") + 80)); }
+
+# write_if_changed FILE: standard input becomes the file, whose time moves only when the text does.
+write_if_changed() {
+  local file=$1 text
+  text=$(cat)
+  [[ -f $file && $(<"$file") == "$text" ]] || (umask 077 && printf '%s\n' "$text" >"$file")
+}
+
+database_section() {
+  cat <<YAML
+database:
+  host: $PG_SOCKET
+  port: $PG_PORT
+  name: switchyard
+  user: switchyard
+YAML
+}
+
+server_section() {
+  cat <<YAML
+# Written by tools/up; edits are lost. For one of your own see docs/operations.md.
+server:
+  listen: 127.0.0.1:$(service_port "$1")
+  metrics_listen: 127.0.0.1:$(metrics_port "$1")
+YAML
+}
+
+auth_section() {
+  cat <<YAML
+auth:
+  identity_address: 127.0.0.1:$(service_port switchyard-identity)
+  token: file:$STATE/tokens/service.token
+YAML
+}
+
+stack_write_config() {
+  mkdir -p "$STATE"/{config,tokens,yard}
+  chmod 700 "$STATE/tokens"
+  printf '%s\n' "$PORT_BASE" >"$STATE/port-base"
+  { server_section switchyard-identity && database_section; } | write_if_changed "$STATE/config/switchyard-identity.yaml"
+  { server_section switchyard-task-queue && database_section && auth_section; } |
+    write_if_changed "$STATE/config/switchyard-task-queue.yaml"
+  { echo "# Written by tools/up for switchyard migrate, doctor and token; edits are lost." && database_section; } |
+    write_if_changed "$STATE/config/switchyard.yaml"
+  write_if_changed "$STATE/yard/config.toml" <<TOML
+# Written by tools/up: how yard finds this clone's services.
+current_context = "local"
+
+[contexts.local]
+address = "127.0.0.1:$(service_port switchyard-task-queue)"
+identity_address = "127.0.0.1:$(service_port switchyard-identity)"
+token_file = "$STATE/tokens/admin.token"
+TOML
+}
+
+# Ports taken by others are found before anything is started.
+stack_check_ports() {
+  local service port owner
+  for service in "${SERVICES[@]}"; do
+    process_pid "$service" >/dev/null && continue
+    for port in "$(service_port "$service")" "$(metrics_port "$service")"; do
+      owner=$(port_owner "$port") || continue
+      fail "port $port, wanted by $service, is taken by $owner.
+       Stop that, or choose other ports: SWITCHYARD_PORT_BASE=$((PORT_BASE + 1000)) tools/up"
+    done
+  done
+}
+
+# A migration runs only when there is something new, and only after a dump of what is there.
+stack_migrate() {
+  local known now
+  now=$(cd "$ROOT" && find . -path ./build -prune -o -path '*/sql/migrations/V*.sql' -print0 | sort -z |
+    xargs -0 -r sha256sum | sha256sum | cut -d' ' -f1)
+  known=$(cat "$STATE/migrated" 2>/dev/null) || true
+  if [[ $known == "$now" ]] && pg_has_tables; then return; fi
+  step "migrating the database"
+  rm -f "$STATE/migrated"
+  if pg_has_tables; then pg_dump_now; fi
+  "$BIN/switchyard" migrate --config "$STATE/config/switchyard.yaml" 9>&- ||
+    fail "the migration failed; nothing of the failed step was kept. Dumps are in .switchyard/dumps"
+  printf '%s\n' "$now" >"$STATE/migrated"
+}
+
+# stack_token NAME SCOPES: made anew once it is a month old, well before it ends.
+stack_token() {
+  local name=$1 scopes=$2 file=$STATE/tokens/$1.token
+  if [[ -s $file && -z $(find "$file" -mtime +30) && ! $PG_DATA/PG_VERSION -nt $file ]]; then return; fi
+  note "issuing a token with scope $scopes: ${file#"$ROOT"/}"
+  rm -f "$file"
+  "$BIN/switchyard" token issue --config "$STATE/config/switchyard.yaml" --scopes "$scopes" --name "local-$name" \
+    --out "$file" 9>&- >/dev/null || fail "could not issue the token '$name'"
+  chmod 600 "$file"
+}
+
+service_healthy() {
+  "$BIN/$1" --config "$STATE/config/$1.yaml" --healthcheck=ready 9>&- >/dev/null 2>&1
+}
+
+stack_start() {
+  local service pid
+  for service in "${SERVICES[@]}"; do
+    if process_outdated "$service" || { process_pid "$service" >/dev/null &&
+      [[ $STATE/tokens/service.token -nt $(pid_file "$service") ]]; }; then
+      step "restarting $service: it was built or configured anew"
+      process_stop "$service" 30
+    fi
+    if pid=$(process_pid "$service"); then
+      service_healthy "$service" && continue
+      note "$service (pid $pid) runs but is not ready; waiting for it"
+    else
+      step "starting $service on 127.0.0.1:$(service_port "$service")"
+      process_start "$service" "$BIN/$service" --config "$STATE/config/$service.yaml"
+    fi
+    stack_wait "$service"
+  done
+}
+
+stack_wait() {
+  local service=$1 begin=$SECONDS
+  until service_healthy "$service"; do
+    if ! process_pid "$service" >/dev/null; then
+      tail -n 20 "$LOGS/$service.log" >&2
+      rm -f "$(pid_file "$service")"
+      fail "$service ended at once; the end of its log stands above ($LOGS/$service.log)"
+    fi
+    if ((SECONDS - begin >= 60)); then
+      tail -n 20 "$LOGS/$service.log" >&2
+      fail "$service is not ready after 60 s; it still runs, its log is $LOGS/$service.log"
+    fi
+    sleep 0.2
+  done
+}
+
+# True when the database and every service answer.
+stack_all_up() {
+  local service
+  [[ -x $BIN/switchyard && -f $STATE/config/switchyard.yaml ]] || return 1
+  [[ -f $PG_DATA/PG_VERSION ]] || return 1
+  pg_find_binaries
+  pg_postmaster >/dev/null || return 1
+  pg_ready || return 1
+  for service in "${SERVICES[@]}"; do
+    process_pid "$service" >/dev/null && service_healthy "$service" || return 1
+  done
+}
+
+# stack_status: one line each; returns 1 when something is not up.
+stack_status() {
+  local service pid state all=0
+  if [[ -f $PG_DATA/PG_VERSION ]] && pid=$(pg_postmaster) && pg_ready; then
+    status_line postgres ready "$pid" "$PG_SOCKET"
+  else
+    status_line postgres down - -
+    all=1
+  fi
+  for service in "${SERVICES[@]}"; do
+    if pid=$(process_pid "$service"); then
+      state=ready
+      service_healthy "$service" || {
+        state="not ready"
+        all=1
+      }
+      status_line "$service" "$state" "$pid" "127.0.0.1:$(service_port "$service")  metrics 127.0.0.1:$(metrics_port "$service")/metrics"
+    else
+      all=1
+      if [[ -f $(pid_file "$service") ]]; then status_line "$service" "ended" - "see $LOGS/$service.log"; else
+        status_line "$service" down - -
+      fi
+    fi
+  done
+  return "$all"
+}
+
+status_line() { printf '    %-24s %-10s pid %-8s %s\n' "$@"; }

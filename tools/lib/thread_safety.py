@@ -1,0 +1,97 @@
+"""Clang's thread-safety analysis over the project's own sources: guarded fields are touched only under their mutex.
+
+usage: thread_safety.py ROOT BUILD_DIR JOBS
+A source that passed is not read again until it, or a header of the project that it reaches, changes.
+"""
+
+import concurrent.futures
+import hashlib
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+
+INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.M)
+# What a compiler of another make needs from a command line that was written for g++.
+KEEP = ("-I", "-isystem", "-D", "-std=")
+
+
+def arguments(entry):
+    words, kept = shlex.split(entry["command"]), []
+    for at, word in enumerate(words):
+        if word.startswith(KEEP):
+            kept.append(word)
+            if word in ("-I", "-isystem", "-D"):
+                kept.append(words[at + 1])
+    return kept
+
+
+def reached(root, build, source):
+    """The source and every header of the project that it reaches, generated ones too."""
+    roots, queue, seen = (root, os.path.join(build, "generated")), [source], {source}
+    while queue:
+        with open(queue.pop(), encoding="utf-8", errors="replace") as file:
+            for name in INCLUDE.findall(file.read()):
+                for at in roots:
+                    path = os.path.join(at, name)
+                    if path not in seen and os.path.exists(path):
+                        seen.add(path)
+                        queue.append(path)
+    return seen
+
+
+def key_of(files, command):
+    digest = hashlib.sha256("\0".join(command).encode())
+    for name in sorted(files):
+        with open(name, "rb") as file:
+            digest.update(name.encode() + hashlib.sha256(file.read()).digest())
+    return digest.hexdigest()
+
+
+def main():
+    root, build, jobs = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    cache = os.path.join(root, ".switchyard", "thread-safety")
+    os.makedirs(cache, exist_ok=True)
+    with open(os.path.join(build, "compile_commands.json"), encoding="utf-8") as file:
+        entries = json.load(file)
+    work, keys = [], set()
+    for entry in entries:
+        source = os.path.realpath(os.path.join(entry["directory"], entry["file"]))
+        if not source.startswith(root + os.sep) or source.startswith(build + os.sep):
+            continue
+        files = reached(root, build, source)
+        # Without our mutex in sight there is nothing to analyse.
+        if os.path.join(root, "libs/base/mutex.h") not in files:
+            continue
+        command = ["clang++", "-fsyntax-only", "-Wno-everything", "-Wthread-safety", "-Werror=thread-safety",
+                   *arguments(entry), source]
+        key = key_of(files, command)
+        keys.add(key)
+        if not os.path.exists(os.path.join(cache, key)):
+            work.append((source, command, key))
+
+    def analyse(item):
+        source, command, key = item
+        done = subprocess.run(command, cwd=build, capture_output=True, text=True, check=False)
+        if done.returncode == 0:
+            with open(os.path.join(cache, key), "w", encoding="utf-8"):
+                pass
+        return source, done
+
+    failed = 0
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        for source, done in pool.map(analyse, work):
+            if done.returncode != 0:
+                failed += 1
+                print(done.stderr.replace(root + os.sep, ""), end="")
+    for name in os.listdir(cache):
+        if name not in keys:
+            os.unlink(os.path.join(cache, name))
+    print(f"    {len(keys)} sources use a mutex; {len(work)} were analysed now, {failed} failed", file=sys.stderr)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

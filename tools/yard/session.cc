@@ -1,0 +1,99 @@
+#include "tools/yard/session.h"
+
+#include "absl/strings/str_cat.h"
+#include "libs/base/strings.h"
+#include "tools/yard/errors.h"
+#include "tools/yard/time_text.h"
+
+namespace switchyard::yard {
+
+Session::Session(Host& host, Invocation invocation, OutputStyle style, std::string request_id)
+    : host_(host),
+      invocation_(std::move(invocation)),
+      style_(style),
+      request_id_(std::move(request_id)),
+      rng_(MakeSystemRng()) {}
+
+void Session::Remark(std::string_view line) {
+  if (!style_.quiet) host_.err << OneLine(line) << '\n' << std::flush;
+}
+
+void Session::Progress(std::string_view line) {
+  if (host_.err_is_terminal) Remark(line);
+}
+
+absl::StatusOr<const Connection*> Session::connection() {
+  if (connection_ == nullptr) {
+    SY_ASSIGN_OR_RETURN(Connection connection, ResolveConnection(invocation_, host_));
+    connection_ = std::make_unique<Connection>(std::move(connection));
+  }
+  return connection_.get();
+}
+
+absl::StatusOr<std::string> Session::Token() {
+  if (token_ != nullptr) return *token_;
+  SY_ASSIGN_OR_RETURN(const Connection* const connection, this->connection());
+  std::string token;
+  const bool file_asked_for = invocation_.Has("token-file");
+  if (invocation_.Has("token-stdin")) {
+    if (file_asked_for) return UsageError("TWO_TOKENS", "--token-file and --token-stdin exclude each other");
+    std::getline(host_.in, token);
+    while (!token.empty() && token.back() == '\r') token.pop_back();
+    if (token.empty()) return UsageError("NO_TOKEN", "--token-stdin: standard input holds no token");
+  } else if (!file_asked_for && !host_.Variable("YARD_TOKEN").empty()) {
+    token = host_.Variable("YARD_TOKEN");
+  } else if (!connection->values.token_file.empty()) {
+    SY_ASSIGN_OR_RETURN(token, ReadSecretFile(connection->values.token_file));
+  }
+  token_ = std::make_unique<std::string>(std::move(token));
+  return *token_;
+}
+
+absl::StatusOr<absl::Duration> Session::Timeout(absl::Duration otherwise) const {
+  if (const auto given = invocation_.Span("timeout"); given.has_value()) return *given;
+  const std::string variable = host_.Variable("YARD_TIMEOUT");
+  if (variable.empty()) return otherwise;
+  const absl::StatusOr<absl::Duration> span = ParseSpan(variable);
+  if (span.ok()) return *span;
+  return UsageError("BAD_VALUE", absl::StrCat("YARD_TIMEOUT: ", span.status().message()));
+}
+
+absl::StatusOr<rpc::ChannelOptions> Session::ChannelTo(std::string Context::*address) {
+  SY_ASSIGN_OR_RETURN(const Connection* const connection, this->connection());
+  rpc::ChannelOptions options;
+  options.target = connection->values.*address;
+  options.tls.ca_file = connection->values.ca_file;
+  options.tls.cert_file = connection->values.cert_file;
+  options.tls.key_file = connection->values.key_file;
+  options.tls.server_name = connection->values.server_name;
+  options.allow_insecure = connection->allow_insecure;
+  return options;
+}
+
+absl::StatusOr<std::shared_ptr<grpc::Channel>> Session::Dial(std::string Context::*address) {
+  SY_ASSIGN_OR_RETURN(const rpc::ChannelOptions options, ChannelTo(address));
+  SY_ASSIGN_OR_RETURN(const std::string token, Token());
+  if (caller_ == nullptr) {
+    tokens_ = std::make_unique<rpc::StringTokenSource>(token);
+    caller_ = std::make_unique<rpc::Caller>(host_.clock, *rng_, timer_, tokens_.get());
+  }
+  return rpc::MakeChannel(options);
+}
+
+absl::StatusOr<TaskQueueStub*> Session::tasks() {
+  if (tasks_ == nullptr) {
+    SY_ASSIGN_OR_RETURN(std::shared_ptr<grpc::Channel> channel, Dial(&Context::address));
+    tasks_ = task_queue::v1::TaskQueueService::NewStub(channel);
+  }
+  return tasks_.get();
+}
+
+absl::StatusOr<IdentityStub*> Session::identity() {
+  if (identity_ == nullptr) {
+    SY_ASSIGN_OR_RETURN(std::shared_ptr<grpc::Channel> channel, Dial(&Context::identity_address));
+    identity_ = identity::v1::IdentityService::NewStub(channel);
+  }
+  return identity_.get();
+}
+
+}  // namespace switchyard::yard

@@ -1,0 +1,124 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "libs/base/random.h"
+#include "libs/base/status_macros.h"
+#include "libs/rpc/caller.h"
+#include "libs/rpc/channel.h"
+#include "libs/rpc/retry.h"
+#include "libs/rpc/token_source.h"
+#include "switchyard/identity/v1/identity_service.grpc.pb.h"
+#include "switchyard/task_queue/v1/task_queue_service.grpc.pb.h"
+#include "tools/yard/config.h"
+#include "tools/yard/host.h"
+#include "tools/yard/output.h"
+#include "tools/yard/parse.h"
+#include "tools/yard/task_view.h"
+
+namespace switchyard::yard {
+
+using TaskQueueStub = task_queue::v1::TaskQueueService::StubInterface;
+using IdentityStub = identity::v1::IdentityService::StubInterface;
+
+enum class Repeat {
+  // A second time would do something else: a lost answer is an error.
+  kNever,
+  // Reads, or carries a request id.
+  kSafe,
+};
+
+// One run of yard: what was asked, how to answer, and connections made when first needed. Not thread-safe, but what
+// caller() gives is.
+class Session {
+ public:
+  Session(Host& host, Invocation invocation, OutputStyle style, std::string request_id);
+
+  const Invocation& invocation() const { return invocation_; }
+  const OutputStyle& style() const { return style_; }
+  Host& host() { return host_; }
+  absl::Time Now() const { return host_.clock.Now(); }
+  ViewTimes times() const { return {Now(), style_.times}; }
+  // Names this run in submissions and in errors.
+  const std::string& request_id() const { return request_id_; }
+
+  // Prints to standard output.
+  void Show(const Answer& answer) { Print(answer, style_, host_); }
+  // A remark on standard error, unless --quiet. One line, escaped.
+  void Remark(std::string_view line);
+  // The same, but only where a person watches.
+  void Progress(std::string_view line);
+
+  // Flags, variables and context; read once.
+  absl::StatusOr<const Connection*> connection();
+  // "" when none was configured. Standard input is read at most once.
+  absl::StatusOr<std::string> Token();
+  absl::StatusOr<rpc::ChannelOptions> ChannelTo(std::string Context::*address);
+
+  // --timeout or YARD_TIMEOUT, else `otherwise`.
+  absl::StatusOr<absl::Duration> Timeout(absl::Duration otherwise) const;
+
+  // Dial on first use.
+  absl::StatusOr<TaskQueueStub*> tasks();
+  absl::StatusOr<IdentityStub*> identity();
+  // Only after tasks() or identity() succeeded.
+  const rpc::Caller& caller() const { return *caller_; }
+
+  template <class Request, class Response>
+  absl::StatusOr<Response> Call(grpc::Status (TaskQueueStub::*method)(grpc::ClientContext*, const Request&, Response*),
+                                const std::type_identity_t<Request>& request, Repeat repeat = Repeat::kSafe,
+                                absl::Duration timeout = kCallTimeout) {
+    SY_ASSIGN_OR_RETURN(TaskQueueStub * stub, tasks());
+    return CallOn(*stub, method, request, repeat, timeout);
+  }
+  template <class Request, class Response>
+  absl::StatusOr<Response> Call(grpc::Status (IdentityStub::*method)(grpc::ClientContext*, const Request&, Response*),
+                                const std::type_identity_t<Request>& request, Repeat repeat = Repeat::kSafe,
+                                absl::Duration timeout = kCallTimeout) {
+    SY_ASSIGN_OR_RETURN(IdentityStub * stub, identity());
+    return CallOn(*stub, method, request, repeat, timeout);
+  }
+
+  // While waiting, --timeout bounds the wait and not a single call.
+  void BeginWaiting() { waiting_ = true; }
+
+ private:
+  static constexpr absl::Duration kCallTimeout = absl::Seconds(15);
+
+  template <class Stub, class Request, class Response>
+  absl::StatusOr<Response> CallOn(Stub& stub,
+                                  grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
+                                  const Request& request, Repeat repeat, absl::Duration timeout) {
+    rpc::CallOptions options;
+    options.timeout = timeout;
+    if (!waiting_) {
+      SY_ASSIGN_OR_RETURN(options.timeout, Timeout(timeout));
+    }
+    options.idempotent = repeat == Repeat::kSafe;
+    return rpc::CallUnary(*caller_, stub, method, request, options);
+  }
+
+  absl::StatusOr<std::shared_ptr<grpc::Channel>> Dial(std::string Context::*address);
+
+  Host& host_;
+  const Invocation invocation_;
+  const OutputStyle style_;
+  const std::string request_id_;
+  bool waiting_ = false;
+  std::unique_ptr<Connection> connection_;
+  std::unique_ptr<std::string> token_;
+  std::unique_ptr<Rng> rng_;
+  rpc::AlarmTimer timer_;
+  std::unique_ptr<rpc::StringTokenSource> tokens_;
+  std::unique_ptr<rpc::Caller> caller_;
+  std::unique_ptr<TaskQueueStub> tasks_;
+  std::unique_ptr<IdentityStub> identity_;
+};
+
+}  // namespace switchyard::yard

@@ -1,0 +1,197 @@
+#include "tools/yard/task_card.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "libs/base/strings.h"
+#include "libs/text/terminal.h"
+#include "tools/yard/task_names.h"
+
+namespace switchyard::yard {
+namespace {
+
+namespace tq = task_queue::v1;
+
+constexpr std::size_t kMaxStretches = 40;
+
+void Line(std::string& card, std::string_view name, std::string_view value, Tone tone, bool color) {
+  if (value.empty()) return;
+  const std::string padded = absl::StrCat(ToAbsl(name), std::string(name.size() < 11 ? 11 - name.size() : 1, ' '));
+  absl::StrAppend(&card, Paint(padded, Tone::kFaint, color), Paint(OneLine(value), tone, color), "\n");
+}
+
+std::string FailureText(const tq::TaskFailure& failure) {
+  if (failure.reason().empty()) return failure.message();
+  return failure.message().empty() ? failure.reason() : absl::StrCat(failure.reason(), ": ", failure.message());
+}
+
+std::string UsageText(const tq::Usage& usage) {
+  std::vector<std::string> parts;
+  if (!usage.model().empty()) parts.push_back(usage.model());
+  if (usage.input_tokens() + usage.output_tokens() > 0) {
+    parts.push_back(absl::StrCat(usage.input_tokens(), " tokens in, ", usage.output_tokens(), " out"));
+  }
+  if (usage.cost_micros() > 0) parts.push_back(absl::StrFormat("cost %.4f", usage.cost_micros() / 1e6));
+  return absl::StrJoin(parts, ", ");
+}
+
+std::string StretchName(const tq::TaskEvent& event) {
+  if (event.state() == tq::TASK_STATE_QUEUED && event.hold_reason() > tq::HOLD_REASON_NONE) {
+    return absl::StrCat("held: ", Text(event.hold_reason()));
+  }
+  return Text(event.state());
+}
+
+Tone StretchTone(std::string_view name) {
+  if (name == "running" || name == "assigned" || name == "verifying") return Tone::kActive;
+  return name == "queued" || name.substr(0, 4) == "held" ? Tone::kWaiting : Tone::kFaint;
+}
+
+std::string HistoryTable(const tq::Task& task, const OutputStyle& style) {
+  Table table;
+  table.columns = {{.title = "GENERATION", .right = true}, {"OUTCOME"}, {"CHARGED"}, {"AGENT"},
+                   {.title = "TOOK", .right = true},       {"FAILURE"}};
+  for (const tq::Attempt& attempt : task.history()) {
+    const absl::Time begin = FromProto(attempt.has_accept_time() ? attempt.accept_time() : attempt.assign_time());
+    const absl::Time end = FromProto(attempt.finish_time());
+    const bool timed = begin != absl::InfinitePast() && end != absl::InfinitePast();
+    const bool good = attempt.outcome() == tq::ATTEMPT_OUTCOME_SUCCEEDED;
+    table.rows.push_back({{absl::StrCat(attempt.generation())},
+                          {Text(attempt.outcome()), good ? Tone::kGood : Tone::kBad},
+                          {attempt.charged() ? "yes" : "no"},
+                          {attempt.agent_id()},
+                          {timed ? SpanText(end - begin) : ""},
+                          {FailureText(attempt.failure())}});
+  }
+  return RenderTable(table, {.wide = true, .color = style.color, .columns = style.columns});
+}
+
+void Section(std::string& card, std::string_view title, std::string_view body, bool color) {
+  if (body.empty()) return;
+  absl::StrAppend(&card, "\n", Paint(title, Tone::kFaint, color), "\n", ToAbsl(body));
+  if (body.back() != '\n') card += '\n';
+}
+
+std::string MapText(const google::protobuf::Map<std::string, std::string>& map) {
+  std::vector<std::string> pairs;
+  for (const auto& [key, value] : map) pairs.push_back(absl::StrCat(key, "=", value));
+  std::sort(pairs.begin(), pairs.end());
+  return absl::StrJoin(pairs, " ");
+}
+
+}  // namespace
+
+std::string WhyText(const tq::Task& task, const ViewTimes& times) {
+  if (task.state() == tq::TASK_STATE_QUEUED) {
+    std::string why;
+    switch (task.hold_reason()) {
+      case tq::HOLD_REASON_UNSPECIFIED:
+      case tq::HOLD_REASON_NONE: return "ready; waits for a free agent";
+      case tq::HOLD_REASON_DELAYED: why = "its start time has not come"; break;
+      case tq::HOLD_REASON_BACKOFF: why = "waits before its next attempt"; break;
+      case tq::HOLD_REASON_DEPENDENCY: why = "waits for another task"; break;
+      case tq::HOLD_REASON_PAUSED: why = "paused by a person; yard queue list says what is paused"; break;
+      case tq::HOLD_REASON_APPROVAL: why = "waits for an approval"; break;
+      case tq::HOLD_REASON_NO_ROUTE: why = "the router has no place for it"; break;
+      case tq::HOLD_REASON_NO_AGENT: why = "no agent offers what it needs"; break;
+      default: why = Text(task.hold_reason());
+    }
+    if (task.has_hold_until()) {
+      absl::StrAppend(&why, "; until ", TimeText(FromProto(task.hold_until()), times.now, times.form));
+    }
+    if (!task.failure().reason().empty()) absl::StrAppend(&why, "; last failure ", FailureText(task.failure()));
+    return why;
+  }
+  if (task.state() == tq::TASK_STATE_ASSIGNED) return absl::StrCat("offered to ", task.agent_id(), ", not accepted yet");
+  if (task.state() == tq::TASK_STATE_RUNNING && !task.question().empty()) {
+    return absl::StrCat("asks: ", task.question());
+  }
+  if (IsFailure(task.state())) return FailureText(task.failure());
+  return "";
+}
+
+std::vector<Stretch> Stretches(const google::protobuf::RepeatedPtrField<tq::TaskEvent>& events, absl::Time now) {
+  std::vector<Stretch> stretches;
+  bool over = false;
+  for (const tq::TaskEvent& event : events) {
+    if (event.state() == tq::TASK_STATE_UNSPECIFIED) continue;
+    const absl::Time at = FromProto(event.time());
+    const std::string name = StretchName(event);
+    over = IsFinal(event.state());
+    if (!stretches.empty() && stretches.back().name == name && event.kind() != tq::EVENT_KIND_ASSIGNED) continue;
+    if (!stretches.empty()) stretches.back().end = at;
+    stretches.push_back({name, at, at});
+  }
+  if (!over && !stretches.empty()) stretches.back().end = std::max(now, stretches.back().begin);
+  // What comes after the end has no length.
+  std::erase_if(stretches, [&](const Stretch& s) { return over && s.begin == s.end && &s == &stretches.back(); });
+  if (stretches.size() > kMaxStretches) stretches.erase(stretches.begin(), stretches.end() - kMaxStretches);
+  return stretches;
+}
+
+std::string Waterfall(const std::vector<Stretch>& stretches, int width, bool color) {
+  if (stretches.empty() || width < 4) return "";
+  const absl::Time begin = stretches.front().begin;
+  const absl::Duration whole = std::max(stretches.back().end - begin, absl::Milliseconds(1));
+  std::size_t names = 0;
+  for (const Stretch& stretch : stretches) names = std::max(names, stretch.name.size());
+  std::string text;
+  for (const Stretch& stretch : stretches) {
+    const double from = absl::FDivDuration(stretch.begin - begin, whole) * width;
+    const double to = absl::FDivDuration(stretch.end - begin, whole) * width;
+    const int first = std::min(static_cast<int>(from), width - 1);
+    const int length = std::clamp(static_cast<int>(std::lround(to)) - first, 1, width - first);
+    std::string bar;
+    for (int i = 0; i < length; ++i) bar += "█";
+    absl::StrAppend(&text, "  ", stretch.name, std::string(names - stretch.name.size() + 2, ' '),
+                    std::string(static_cast<std::size_t>(first), ' '), Paint(bar, StretchTone(stretch.name), color),
+                    std::string(static_cast<std::size_t>(width - first - length), ' '), "  ",
+                    SpanText(stretch.end - stretch.begin), "\n");
+  }
+  return text;
+}
+
+std::string TaskCard(const tq::Task& task, const google::protobuf::RepeatedPtrField<tq::TaskEvent>& events,
+                     const ViewTimes& times, const OutputStyle& style) {
+  const bool color = style.color;
+  const tq::TaskSpec& spec = task.spec();
+  std::string card;
+  Line(card, "task", task.id(), Tone::kNone, color);
+  Line(card, "title", TitleOf(spec), Tone::kNone, color);
+  Line(card, "state", StateText(task), ToneOf(task.state()), color);
+  Line(card, "why", WhyText(task, times), Tone::kNone, color);
+  Line(card, "agent", task.agent_id(), Tone::kNone, color);
+  Line(card, "lane", Text(spec.lane()), Tone::kNone, color);
+  Line(card, "project", spec.project(), Tone::kNone, color);
+  Line(card, "type", spec.task_type(), Tone::kNone, color);
+  Line(card, "submitted", TimeText(FromProto(task.create_time()), times.now, times.form), Tone::kNone, color);
+  Line(card, "by", task.principal(), Tone::kNone, color);
+  Line(card, "finished", TimeText(FromProto(task.finish_time()), times.now, times.form), Tone::kNone, color);
+  Line(card, "attempts",
+       absl::StrCat(task.attempts(), spec.retry_policy().max_attempts() > 0
+                                         ? absl::StrCat(" of ", spec.retry_policy().max_attempts())
+                                         : "",
+                    task.losses() > 0 ? absl::StrCat(", and ", task.losses(), " not charged") : ""),
+       Tone::kNone, color);
+  Line(card, "generation", absl::StrCat(task.generation()), Tone::kNone, color);
+  Line(card, "command", absl::StrJoin(spec.command().argv(), " "), Tone::kNone, color);
+  Line(card, "repository", spec.context().repository(), Tone::kNone, color);
+  Line(card, "metadata", MapText(spec.metadata()), Tone::kNone, color);
+  if (task.has_result()) {
+    Line(card, "exit code", absl::StrCat(task.result().exit_code()), Tone::kNone, color);
+    Line(card, "summary", task.result().summary(), Tone::kNone, color);
+    Line(card, "outputs", MapText(task.result().outputs()), Tone::kNone, color);
+    Line(card, "usage", UsageText(task.result().usage()), Tone::kNone, color);
+  }
+  if (!task.history().empty()) Section(card, "attempts so far", HistoryTable(task, style), color);
+  const int room = std::clamp((style.columns == 0 ? 100 : style.columns) - 36, 20, 60);
+  Section(card, "where the time went", Waterfall(Stretches(events, times.now), room, color), color);
+  Section(card, "output", text::EscapeForTerminal(task.result().output()), color);
+  return card;
+}
+
+}  // namespace switchyard::yard
