@@ -26,6 +26,9 @@ foreach(component ${SWITCHYARD_COMPONENTS})
           COMPONENT ${component})
 endforeach()
 
+# Packing needs the packed binaries, not every test.
+set(CMAKE_SKIP_INSTALL_ALL_DEPENDENCY ON)
+
 set(CPACK_PACKAGE_NAME switchyard)
 set(CPACK_PACKAGE_VERSION "${PROJECT_VERSION}")
 set(CPACK_PACKAGE_CONTACT "The Switchyard maintainers <maintainers@switchyard.invalid>")

@@ -31,7 +31,7 @@ class LoadTest : public ::testing::Test {
     return faults;
   }
 
-  switchyardtesting::TempDir dir_;
+  switchyard::testing::TempDir dir_;
   Sources sources_;
   v1::TaskQueueConfig config_;
   Origins origins_;

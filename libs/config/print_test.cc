@@ -26,7 +26,7 @@ TEST(PrintConfigTest, PrintsWhatLoadsBackAsTheSame) {
   ASSERT_TRUE(Load(sources, config, &origins).ok());
   const std::string printed = PrintConfig(config, origins);
 
-  const switchyardtesting::TempDir dir;
+  const switchyard::testing::TempDir dir;
   const std::string path = dir.path() + "/printed.yaml";
   std::ofstream(path) << printed;
   v1::AllInOneConfig again;

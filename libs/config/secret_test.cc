@@ -23,7 +23,7 @@ class SecretTest : public ::testing::Test {
     return "file:" + path;
   }
 
-  switchyardtesting::TempDir dir_;
+  switchyard::testing::TempDir dir_;
 };
 
 TEST_F(SecretTest, ReadsAVariable) {

@@ -38,9 +38,38 @@ absl::Status CheckBracket(std::string_view pattern, std::size_t& i) {
   return Fault("an opening bracket without its end", open);
 }
 
+// Whether some choice of alternatives turns the segment into "", "." or "..".
+bool CouldBeDots(std::string_view segment) {
+  // Bit n of `reachable`: what was read so far can be just n dots.
+  unsigned reachable = 1;
+  for (std::size_t i = 0; i < segment.size() && reachable != 0; ++i) {
+    if (segment[i] == '.') {
+      reachable = (reachable << 1) & 7;
+    } else if (segment[i] != '{') {
+      reachable = 0;
+    } else {
+      unsigned joined = 0;
+      unsigned branch = reachable;
+      while (segment[++i] != '}') {
+        if (segment[i] == ',') {
+          joined |= branch;
+          branch = reachable;
+        } else {
+          branch = segment[i] == '.' ? (branch << 1) & 7 : 0;
+        }
+      }
+      reachable = joined | branch;
+    }
+  }
+  return reachable != 0;
+}
+
 absl::Status CheckSegment(std::string_view segment, std::size_t at) {
   if (segment.empty()) return Fault("an empty segment", at);
   if (segment == "." || segment == "..") return Fault("a segment \".\" or \"..\"", at);
+  if (segment.find('{') != segment.npos && CouldBeDots(segment)) {
+    return Fault("a segment that could read \"\", \".\" or \"..\"", at);
+  }
   if (segment != "**" && segment.find("**") != segment.npos) return Fault("\"**\" beside other text", at);
   return absl::OkStatus();
 }
@@ -63,6 +92,7 @@ absl::Status ValidateGlob(std::string_view pattern) {
       case '\\':
         return Fault("a backslash", i);
       case '[':
+        if (in_brace) return Fault("brackets inside braces", i);
         if (absl::Status status = CheckBracket(pattern, i); !status.ok()) return status;
         break;
       case ']':
@@ -76,13 +106,6 @@ absl::Status ValidateGlob(std::string_view pattern) {
         if (!in_brace) return Fault("a closing brace without its start", i);
         if (i == brace + 1) return Fault("empty braces", brace);
         in_brace = false;
-        // Dots could come together from pieces: `.{.,x}` or `{..,x}`.
-        if (pattern.substr(brace, i - brace).find('.') != pattern.npos) {
-          const std::size_t end = pattern.find('/', i);
-          const std::string_view whole = pattern.substr(segment, end == pattern.npos ? pattern.npos : end - segment);
-          if (whole.find_first_not_of("{},.?*") == whole.npos)
-            return Fault("a segment that could read \"..\"", segment);
-        }
         break;
       case ',':
         if (in_brace && ++alternatives > kMaxAlternatives) return Fault("too many alternatives", i);

@@ -264,7 +264,8 @@ TEST(StreamingRedactorTest, HidesASecretLongerThanItHolds) {
   StreamingRedactor stream;
   std::string out = stream.Push("password=\"");
   for (std::size_t i = 0; i < secret.size(); i += 1000) out += stream.Push(std::string_view(secret).substr(i, 1000));
-  out += stream.Push("\" after") + stream.Finish();
+  out += stream.Push("\" after");
+  out += stream.Finish();
   EXPECT_EQ(out, "password=\"[redacted]\" after");
 }
 
@@ -272,7 +273,8 @@ TEST(StreamingRedactorTest, CanBeUsedAgainOnceFinished) {
   StreamingRedactor stream;
   EXPECT_EQ(stream.Push("-----BEGIN RSA PRIVATE KEY-----\nabc"), "[redacted]");
   EXPECT_EQ(stream.Finish(), "");
-  EXPECT_EQ(stream.Push("plain ") + stream.Finish(), "plain ");
+  EXPECT_EQ(stream.Push("plain "), "plain ");
+  EXPECT_EQ(stream.Finish(), "");
 }
 
 }  // namespace

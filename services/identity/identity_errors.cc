@@ -50,8 +50,4 @@ absl::Status TooManyTokens(std::size_t bound) {
       {.reason = "TOO_MANY_TOKENS", .metadata = {{"bound", absl::StrCat(bound)}}, .violations = {}, .retry_after = {}});
 }
 
-absl::Status SelfUnknown() {
-  return MakeError(absl::StatusCode::kUnauthenticated, "TOKEN_INVALID", "the token of this call is not live any more");
-}
-
 }  // namespace switchyard::identity

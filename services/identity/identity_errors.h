@@ -16,7 +16,5 @@ absl::Status TokenNotLive(const TokenId& id);
 absl::Status LastAdminToken(const TokenId& id);
 absl::Status RequestIdReused(std::string_view request_id);
 absl::Status TooManyTokens(std::size_t bound);
-// The token the call came with has ended meanwhile.
-absl::Status SelfUnknown();
 
 }  // namespace switchyard::identity

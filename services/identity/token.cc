@@ -65,6 +65,9 @@ bool LooksLikeToken(std::string_view text) {
   return true;
 }
 
-std::string HashOfToken(std::string_view text) { return Sha256Hex(text); }
+std::string HashOfToken(std::string_view text) {
+  const std::array<std::uint8_t, 32> hash = Sha256(text);
+  return std::string(hash.begin(), hash.end());
+}
 
 }  // namespace switchyard::identity

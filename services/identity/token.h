@@ -68,7 +68,7 @@ struct Token {
 // Texts are "sy_" and 43 characters of [0-9A-Za-z]; anything else need not be looked up.
 inline constexpr std::string_view kTokenPrefix = "sy_";
 bool LooksLikeToken(std::string_view text);
-// What is stored and looked up: 64 hexadecimal digits.
+// What is stored and looked up: its SHA-256, 32 bytes.
 std::string HashOfToken(std::string_view text);
 
 }  // namespace switchyard::identity

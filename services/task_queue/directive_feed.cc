@@ -5,25 +5,13 @@
 
 #include "libs/base/status.h"
 #include "libs/base/status_macros.h"
+#include "services/task_queue/task_convert.h"
 
 namespace switchyard::task_queue {
 namespace {
 
 // More outstanding directives than this wait for the next tick.
 constexpr int kMaxDirectives = 5000;
-
-v1::Directive ToDirective(const TaskRecord& record) {
-  v1::Directive directive;
-  directive.set_task_id(record.id.ToString());
-  directive.set_generation(ToInt(record.generation));
-  directive.set_agent_id(record.agent);
-  if (record.cancel_requested) {
-    directive.mutable_cancel()->set_reason(record.cancel_reason);
-  } else {
-    directive.mutable_answer()->set_answer(record.answer);
-  }
-  return directive;
-}
 
 }  // namespace
 
@@ -47,7 +35,10 @@ absl::Status DirectiveFeed::Tick() {
   }
   SY_ASSIGN_OR_RETURN(const std::vector<StoredTask> tasks, store_.WithDirectives(kMaxDirectives));
   std::vector<v1::Directive> directives;
-  for (const StoredTask& task : tasks) directives.push_back(ToDirective(task.record));
+  for (const StoredTask& task : tasks) {
+    v1::Directive directive;
+    if (ToProto(task.record, &directive)) directives.push_back(std::move(directive));
+  }
   MutexLock lock(mutex_);
   SendLocked(directives);
   return absl::OkStatus();

@@ -43,6 +43,16 @@ absl::StatusOr<std::vector<Session>> InMemoryTaskStore::ExpiredSessions(absl::Ti
   return expired;
 }
 
+absl::Status InMemoryTaskStore::FenceSession(std::string_view agent, std::int64_t epoch) {
+  MutexLock lock(mutex_);
+  SY_RETURN_IF_ERROR(CheckPresent());
+  const auto entry = agents_.find(agent);
+  if (entry != agents_.end() && entry->second.open && entry->second.session.epoch == epoch) {
+    ++entry->second.session.epoch;
+  }
+  return absl::OkStatus();
+}
+
 absl::Status InMemoryTaskStore::CloseSession(std::string_view agent, std::int64_t epoch) {
   MutexLock lock(mutex_);
   SY_RETURN_IF_ERROR(CheckPresent());

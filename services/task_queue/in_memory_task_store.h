@@ -51,6 +51,7 @@ class InMemoryTaskStore final : public TaskStore {
   absl::StatusOr<std::vector<std::string>> RenewSessions(
       absl::Span<const std::pair<std::string, std::int64_t>> sessions, absl::Time expire) override;
   absl::StatusOr<std::vector<Session>> ExpiredSessions(absl::Time now, int limit) override;
+  absl::Status FenceSession(std::string_view agent, std::int64_t epoch) override;
   absl::Status CloseSession(std::string_view agent, std::int64_t epoch) override;
   absl::StatusOr<std::vector<StoredTask>> OwnedBy(absl::Span<const std::string> agents) override;
   absl::StatusOr<std::vector<StoredTask>> WithDirectives(int limit) override;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "libs/base/log.h"
 #include "libs/base/status_macros.h"
 #include "services/task_queue/task_convert.h"
 #include "services/task_queue/task_queue_errors.h"
@@ -12,6 +13,13 @@ namespace {
 
 constexpr int kDefaultWindow = 1000;
 constexpr int kTasksPerMessage = 500;
+
+void AddReady(const TaskRecord& record, v1::WatchReadyResponse& message) {
+  if (const absl::Status status = ToProto(record, message.add_tasks()); !status.ok()) {
+    LogError("a ready task cannot be offered", {{"task_id", record.id.ToString()}, {"status", status}});
+    message.mutable_tasks()->RemoveLast();
+  }
+}
 
 }  // namespace
 
@@ -50,7 +58,7 @@ void ReadyFeed::Scan(const std::shared_ptr<Reader>& reader) {
   std::vector<v1::WatchReadyResponse> messages;
   for (TaskRecord& record : scan->tasks) {
     if (messages.empty() || messages.back().tasks_size() == kTasksPerMessage) messages.emplace_back();
-    *messages.back().add_tasks() = ToReadyTask(record);
+    AddReady(record, messages.back());
     cache_.Put(std::make_shared<const TaskRecord>(std::move(record)));
   }
   if (messages.empty()) messages.emplace_back();
@@ -68,7 +76,7 @@ void ReadyFeed::Push(const TaskRecord& record) {
   MutexLock lock(mutex_);
   for (const auto& reader : readers_) {
     if (!reader->shards[shard] || reader->truncated[static_cast<int>(record.lane)]) continue;
-    *reader->pending.add_tasks() = ToReadyTask(record);
+    AddReady(record, reader->pending);
   }
 }
 
@@ -100,13 +108,7 @@ absl::Status ReadyFeed::RefreshPauses() {
 
 v1::PauseSet ReadyFeed::PauseSetLocked() const {
   v1::PauseSet set;
-  for (const PauseEntry& entry : pauses_) {
-    if (entry.kind == PauseEntry::Kind::kProject) {
-      set.add_projects(entry.key);
-    } else {
-      set.add_lanes(static_cast<v1::Lane>(std::stoi(entry.key)));
-    }
-  }
+  ToProto(pauses_, &set);
   return set;
 }
 

@@ -1,8 +1,6 @@
 #include "services/task_queue/spec_validation.h"
 
 #include <algorithm>
-#include <cstdint>
-#include <limits>
 #include <string>
 #include <utility>
 
@@ -30,7 +28,7 @@ constexpr std::size_t kVariableBytes = 32 * kKibibyte;
 constexpr std::size_t kMetadataBytes = 4 * kKibibyte;
 constexpr absl::Duration kLongestAccept = absl::Hours(1);
 constexpr absl::Duration kYear = absl::Hours(365 * 24);
-constexpr absl::Duration kFurthestAhead = 10 * kYear;
+constexpr absl::Duration kFurthestAhead = absl::Hours(10 * 365 * 24);
 
 bool IsVariableName(std::string_view name) {
   if (name.empty() || (name[0] >= '0' && name[0] <= '9')) return false;
@@ -55,7 +53,7 @@ void Check(const FieldPath& path, const v1::Command& command, FaultList& faults)
     }
     CheckText(environment.Key(name), value, kVariableBytes, faults);
   }
-  CheckBytes(path.Field("stdin"), command.stdin_(), kStdinBytes, faults);
+  CheckBytes(path.Field("stdin"), command.stdin(), kStdinBytes, faults);
 }
 
 void Check(const FieldPath& path, const v1::Prompt& prompt, FaultList& faults) {

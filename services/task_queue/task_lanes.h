@@ -1,20 +1,12 @@
 #pragma once
 
 #include <functional>
-#include <memory>
 
 #include "absl/status/statusor.h"
 #include "services/task_queue/commands.h"
 #include "services/task_queue/task_queue.h"
 
 namespace switchyard::task_queue {
-
-// Hears of every change that this process committed, before the caller is answered. Must not block.
-class ChangeListener {
- public:
-  virtual ~ChangeListener() = default;
-  virtual void OnChanged(const std::shared_ptr<const TaskRecord>& record) = 0;
-};
 
 // The ways into the store: operations of one kind share a batch and a commit. Answers come on another thread, after the
 // commit, exactly once. Thread-safe; never blocks: what does not fit is answered QUEUE_FULL at once.

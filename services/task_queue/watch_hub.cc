@@ -111,7 +111,7 @@ void WatchHub::Publish(const std::vector<EventBatch>& batches) {
       if (all == nullptr) {
         all = std::make_shared<v1::WatchTasksResponse>();
         for (const EventBatch& batch : batches) {
-          for (const PublishedEvent& event : batch.events) *all->add_events() = ToProto(event);
+          for (const PublishedEvent& event : batch.events) ToProto(event, all->add_events());
         }
         all->set_resume_token(Token(position_));
       }
@@ -136,7 +136,7 @@ bool WatchHub::Deliver(Watcher& watcher, const std::vector<EventBatch>& batches)
   for (const EventBatch& batch : batches) {
     if (batch.position <= watcher.position) continue;
     for (const PublishedEvent& event : batch.events) {
-      if (watcher.Wants(event)) *message.add_events() = ToProto(event);
+      if (watcher.Wants(event)) ToProto(event, message.add_events());
     }
     watcher.position = batch.position;
   }

@@ -55,7 +55,7 @@ class SourceRulesTest(unittest.TestCase):
         self.assert_found(rule, "services/a/a.cc", "return grpc::Status(code, text);\n", 1)
         self.assert_found(rule, "services/a/a.cc", "return grpc::Status::OK;\n", 1)
         self.assert_found(rule, "services/a/a.cc", "x = grpc::StatusCode::INTERNAL;\n", 1)
-        self.assert_found(rule, "services/a/a.cc", "void Done(const grpc::Status& status);\n")
+        self.assert_found(rule, "services/a/a.cc", "void Done(const grpc::Status& status, grpc::Status (Stub::*method)(int));\n")
         self.assert_found(rule, "libs/rpc/a.cc", "return grpc::Status(code, text);\n")
 
     def test_postgres_headers_are_found_outside_pg(self):

@@ -1,4 +1,4 @@
-"""Cores stay free of transport and storage: no `_core` target links or includes gRPC, protobuf or pqxx."""
+"""Cores of services stay free of transport and storage: no `_core` target links or includes gRPC, protobuf or pqxx."""
 
 import os
 import re
@@ -37,10 +37,11 @@ def core_layers(tree):
     known = targets(tree)
     for core in sorted(name for name in known if name.endswith("_core")):
         sources, _, file, line = known[core]
+        if not file.startswith("services/"):
+            continue
         for chain in links(known, core):
             yield f"{file}:{line}: {core} links {' -> '.join(chain[1:])}; a core links no gRPC, protobuf or pqxx"
-        for source in sources:
-            yield from reached_includes(tree, core, source)
+        yield from reached_includes(tree, core, sources)
 
 
 def links(known, start):
@@ -58,22 +59,22 @@ def links(known, start):
                 queue.append(chain + [dep])
 
 
-def reached_includes(tree, core, source):
-    queue, seen, names = [source], {source}, set(tree.names)
-    header = re.sub(r"\.cc$", ".h", source)
-    if header in names and header not in seen:
-        queue.append(header)
-        seen.add(header)
+def reached_includes(tree, core, sources):
+    """Each forbidden include once, with the source that it was first reached from."""
+    names = set(tree.names)
+    queue = [(source, source) for source in sources]
+    queue += [(re.sub(r"\.cc$", ".h", source), source) for source in sources]
+    seen = set()
     while queue:
-        name = queue.pop(0)
-        if name not in names:
+        name, source = queue.pop(0)
+        if name in seen or name not in names:
             continue
+        seen.add(name)
         for number, line in tree.code(name):
             match = re.match(r'\s*#\s*include\s*[<"]([^>"]+)[>"]', line)
             if not match:
                 continue
             if FORBIDDEN_INCLUDE.match(match.group(1)):
                 yield f"{name}:{number}: includes {match.group(1)}, and {core} reaches it from {source}"
-            elif match.group(1) in names and match.group(1) not in seen:
-                seen.add(match.group(1))
-                queue.append(match.group(1))
+            else:
+                queue.append((match.group(1), source))

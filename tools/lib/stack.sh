@@ -3,7 +3,7 @@
 
 # In the order in which they start; they stop in the reverse one. The process is named as its binary is.
 readonly SERVICES=(switchyard-identity switchyard-task-queue)
-readonly BIN=$ROOT/build/release/bin
+readonly BIN=${SWITCHYARD_BIN:-$ROOT/build/release/bin}
 
 # Ports count from SWITCHYARD_PORT_BASE; the one chosen last is remembered. Sets PORT_BASE.
 stack_ports() {
@@ -80,11 +80,12 @@ TOML
 
 # Ports taken by others are found before anything is started.
 stack_check_ports() {
-  local service port owner
+  local service port owner pid
   for service in "${SERVICES[@]}"; do
-    process_pid "$service" >/dev/null && continue
+    pid=$(process_pid "$service") || pid=none
     for port in "$(service_port "$service")" "$(metrics_port "$service")"; do
       owner=$(port_owner "$port") || continue
+      [[ $owner != *"(pid $pid)" ]] || continue
       fail "port $port, wanted by $service, is taken by $owner.
        Stop that, or choose other ports: SWITCHYARD_PORT_BASE=$((PORT_BASE + 1000)) tools/up"
     done

@@ -4,6 +4,7 @@
 readonly TRIXIE_ROOT=$STATE/roots/trixie
 
 # Where this machine takes Debian's packages from; no address is written down in the project.
+# shellcheck disable=SC2016 # apt fills these in
 debian_mirror() {
   apt-get indextargets --format '$(REPO_URI) $(ORIGIN) $(CODENAME) $(COMPONENT)' 'Created-By: Packages' 2>/dev/null |
     awk '$2 == "Debian" && $4 == "main" && $3 !~ /-/ {print $1; exit}'
@@ -57,5 +58,6 @@ test_in_trixie() {
   make_trixie_root
   copy_tree_to_trixie
   step "building and testing on Debian 13"
+  # shellcheck disable=SC2016 # expanded inside
   trixie_run bash -euc 'cd /src; . /etc/os-release; echo "    inside: $PRETTY_NAME"; exec bash tools/test "$@"' test "$@"
 }

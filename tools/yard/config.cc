@@ -20,7 +20,6 @@
 #include "libs/text/suggest.h"
 #include "tools/yard/errors.h"
 
-
 namespace switchyard::yard {
 namespace {
 

@@ -22,7 +22,8 @@ struct Advice {
 
 constexpr Advice kAdvice[] = {
     {"TOKEN_MISSING", ExitCode::kAuthentication, "give --token-file FILE, or set token_file in the context"},
-    {"TOKEN_INVALID", ExitCode::kAuthentication, "the token is unknown, expired or revoked: yard token issue PRINCIPAL"},
+    {"TOKEN_INVALID", ExitCode::kAuthentication,
+     "the token is unknown, expired or revoked: yard token issue PRINCIPAL"},
     {"TOKEN_FILE_MODE", ExitCode::kAuthentication, ""},
     {"SCOPE_MISSING", ExitCode::kAuthentication, "ask an admin for a token with that scope: yard token issue --scope"},
     {"TASK_NOT_FOUND", ExitCode::kNotFound, "yard task list"},
@@ -54,11 +55,16 @@ std::string EffectiveReason(const absl::Status& status) {
   const std::string reason = ReasonOf(status);
   if (!reason.empty()) return reason;
   switch (status.code()) {
-    case absl::StatusCode::kUnavailable: return "SERVER_UNREACHABLE";
-    case absl::StatusCode::kDeadlineExceeded: return "SERVER_TIMED_OUT";
-    case absl::StatusCode::kUnauthenticated: return "TOKEN_INVALID";
-    case absl::StatusCode::kUnimplemented: return "SERVER_TOO_OLD";
-    default: return std::string(ToStd(absl::StatusCodeToString(status.code())));
+    case absl::StatusCode::kUnavailable:
+      return "SERVER_UNREACHABLE";
+    case absl::StatusCode::kDeadlineExceeded:
+      return "SERVER_TIMED_OUT";
+    case absl::StatusCode::kUnauthenticated:
+      return "TOKEN_INVALID";
+    case absl::StatusCode::kUnimplemented:
+      return "SERVER_TOO_OLD";
+    default:
+      return std::string(ToStd(absl::StatusCodeToString(status.code())));
   }
 }
 
@@ -84,10 +90,14 @@ std::string NextOf(const absl::Status& status, const ErrorDetails& details, std:
     return std::string(advice->next);
   }
   switch (status.code()) {
-    case absl::StatusCode::kDeadlineExceeded: return "give it longer with --timeout, or: yard admin doctor";
-    case absl::StatusCode::kUnimplemented: return "the server does not know this call: compare versions with yard admin status";
-    case absl::StatusCode::kUnavailable: return "yard admin doctor";
-    default: return "";
+    case absl::StatusCode::kDeadlineExceeded:
+      return "give it longer with --timeout, or: yard admin doctor";
+    case absl::StatusCode::kUnimplemented:
+      return "the server does not know this call: compare versions with yard admin status";
+    case absl::StatusCode::kUnavailable:
+      return "yard admin doctor";
+    default:
+      return "";
   }
 }
 
@@ -114,16 +124,22 @@ ExitCode ExitCodeOf(const absl::Status& status) {
   if (status.ok()) return ExitCode::kOk;
   if (const Advice* advice = FindAdvice(EffectiveReason(status)); advice != nullptr) return advice->exit;
   switch (status.code()) {
-    case absl::StatusCode::kInvalidArgument: return ExitCode::kUsage;
-    case absl::StatusCode::kNotFound: return ExitCode::kNotFound;
+    case absl::StatusCode::kInvalidArgument:
+      return ExitCode::kUsage;
+    case absl::StatusCode::kNotFound:
+      return ExitCode::kNotFound;
     case absl::StatusCode::kUnauthenticated:
-    case absl::StatusCode::kPermissionDenied: return ExitCode::kAuthentication;
+    case absl::StatusCode::kPermissionDenied:
+      return ExitCode::kAuthentication;
     case absl::StatusCode::kAlreadyExists:
     case absl::StatusCode::kAborted:
-    case absl::StatusCode::kFailedPrecondition: return ExitCode::kConflict;
+    case absl::StatusCode::kFailedPrecondition:
+      return ExitCode::kConflict;
     case absl::StatusCode::kUnavailable:
-    case absl::StatusCode::kDeadlineExceeded: return ExitCode::kUnreachable;
-    default: return ExitCode::kError;
+    case absl::StatusCode::kDeadlineExceeded:
+      return ExitCode::kUnreachable;
+    default:
+      return ExitCode::kError;
   }
 }
 

@@ -28,10 +28,13 @@ bool Transient(const absl::Status& status) {
     case absl::StatusCode::kDeadlineExceeded:
     case absl::StatusCode::kResourceExhausted:
     case absl::StatusCode::kAborted:
-    case absl::StatusCode::kCancelled: return true;
+    case absl::StatusCode::kCancelled:
+      return true;
     // What a connection that breaks within a message looks like.
-    case absl::StatusCode::kInternal: return ReasonOf(status).empty();
-    default: return false;
+    case absl::StatusCode::kInternal:
+      return ReasonOf(status).empty();
+    default:
+      return false;
   }
 }
 

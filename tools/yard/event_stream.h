@@ -10,8 +10,9 @@
 
 namespace switchyard::yard {
 
-// WatchTasks that survives drops: it connects again from the last token, with growing pauses. Where the events after the
-// token are gone it says so and goes on from now. Buffers at most a few thousand events; beyond that the server waits.
+// WatchTasks that survives drops: it connects again from the last token, with growing pauses. Where the events after
+// the token are gone it says so and goes on from now. Buffers at most a few thousand events; beyond that the server
+// waits.
 class EventStream {
  public:
   struct Batch {

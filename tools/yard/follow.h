@@ -21,8 +21,8 @@ struct FollowOptions {
   std::function<void(const task_queue::v1::TaskEvent&)> on_event;
 };
 
-// Blocks until all tasks are there, and returns them as they then are, in the order of `ids`. Watches, and also looks at
-// the tasks now and then, so that neither a lost event nor a server without a watch makes it wait for ever.
+// Blocks until all tasks are there, and returns them as they then are, in the order of `ids`. Watches, and also looks
+// at the tasks now and then, so that neither a lost event nor a server without a watch makes it wait for ever.
 // WAIT_TIMED_OUT when --timeout passed first; UNAVAILABLE when the server stays away for five minutes.
 absl::StatusOr<std::vector<task_queue::v1::Task>> FollowTasks(Session& session, const std::vector<std::string>& ids,
                                                               const FollowOptions& options);

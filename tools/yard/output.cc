@@ -12,7 +12,7 @@ namespace switchyard::yard {
 namespace {
 
 constexpr std::pair<std::string_view, Format> kFormats[] = {
-    {"table", Format::kTable}, {"wide", Format::kWide},   {"plain", Format::kPlain}, {"json", Format::kJson},
+    {"table", Format::kTable}, {"wide", Format::kWide}, {"plain", Format::kPlain}, {"json", Format::kJson},
     {"jsonl", Format::kJsonl}, {"yaml", Format::kYaml}, {"name", Format::kName},
 };
 
@@ -60,9 +60,9 @@ void EmitYaml(YAML::Emitter& emitter, const Json& json) {
       return;
     }
     static const std::string_view kWords = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_/";
-    const bool word = plain && kWords.find(text.front()) != std::string_view::npos && text != "null" && text != "true" &&
-                      text != "false" && text != "yes" && text != "no" && text != "on" && text != "off" &&
-                      text.find(": ") == std::string::npos && text.find(" #") == std::string::npos;
+    const bool word = plain && kWords.find(text.front()) != std::string_view::npos && text != "null" &&
+                      text != "true" && text != "false" && text != "yes" && text != "no" && text != "on" &&
+                      text != "off" && text.find(": ") == std::string::npos && text.find(" #") == std::string::npos;
     if (word) {
       emitter << text;
     } else {

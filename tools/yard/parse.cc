@@ -10,7 +10,6 @@
 #include "libs/base/strings.h"
 #include "libs/text/suggest.h"
 #include "tools/yard/errors.h"
-
 #include "tools/yard/time_text.h"
 
 namespace switchyard::yard {
@@ -20,7 +19,8 @@ std::string HelpFor(const Command* command) {
   return command == nullptr ? "yard help" : absl::StrCat("yard ", ToAbsl(command->path), " --help");
 }
 
-std::string DidYouMean(std::string_view word, const std::vector<std::string_view>& known, std::string_view prefix = "") {
+std::string DidYouMean(std::string_view word, const std::vector<std::string_view>& known,
+                       std::string_view prefix = "") {
   const std::string nearest = text::DidYouMean(word, known);
   if (nearest.empty()) return "";
   return absl::StrCat("; did you mean '", ToAbsl(prefix), nearest, "'?");
@@ -171,7 +171,8 @@ class Parser {
     if (result_.command != nullptr) {
       for (const Flag& flag : result_.command->flags) known.push_back(flag.name);
     }
-    return UsageError("UNKNOWN_FLAG", absl::StrCat("unknown flag '--", ToAbsl(name), "'", DidYouMean(name, known, "--")),
+    return UsageError("UNKNOWN_FLAG",
+                      absl::StrCat("unknown flag '--", ToAbsl(name), "'", DidYouMean(name, known, "--")),
                       HelpFor(result_.command));
   }
 
@@ -212,12 +213,10 @@ class Parser {
                         HelpFor(&command));
     }
     if (!endless && result_.arguments.size() > command.arguments.size()) {
-      const std::string hint =
-          command.rest.empty() ? "" : "; a program and its arguments go behind '--'";
-      return UsageError(
-          "UNEXPECTED_ARGUMENT",
-          absl::StrCat("unexpected argument '", result_.arguments[command.arguments.size()], "'", hint),
-          HelpFor(&command));
+      const std::string hint = command.rest.empty() ? "" : "; a program and its arguments go behind '--'";
+      return UsageError("UNEXPECTED_ARGUMENT",
+                        absl::StrCat("unexpected argument '", result_.arguments[command.arguments.size()], "'", hint),
+                        HelpFor(&command));
     }
     for (std::size_t i = 0; i < result_.arguments.size(); ++i) {
       const Argument& argument = command.arguments[std::min(i, command.arguments.size() - 1)];

@@ -33,8 +33,8 @@ struct Invocation {
   std::optional<long> Number(std::string_view flag) const;
 };
 
-// `words` is what follows the program's name. Flags may stand anywhere before "--"; global ones also before the command.
-// Fails with a usage error that names the nearest known word.
+// `words` is what follows the program's name. Flags may stand anywhere before "--"; global ones also before the
+// command. Fails with a usage error that names the nearest known word.
 absl::StatusOr<Invocation> ParseCommandLine(const Tree& tree, const std::vector<std::string>& words);
 
 }  // namespace switchyard::yard

@@ -11,7 +11,6 @@
 #include "libs/base/strings.h"
 #include "libs/text/suggest.h"
 #include "tools/yard/errors.h"
-
 #include "tools/yard/task_names.h"
 #include "tools/yard/time_text.h"
 #include "yaml-cpp/yaml.h"
@@ -26,8 +25,8 @@ using google::protobuf::FieldDescriptor;
 constexpr int kDeepest = 32;
 constexpr std::size_t kMaxNodes = 200'000;
 
-// Every scalar becomes a string: only the field knows whether 1.10 is a number. Null stays null. Aliases are followed, so
-// both depth and size are bounded here.
+// Every scalar becomes a string: only the field knows whether 1.10 is a number. Null stays null. Aliases are followed,
+// so both depth and size are bounded here.
 absl::StatusOr<Json> FromYaml(const YAML::Node& node, int depth, std::size_t& nodes) {
   if (depth > kDeepest || ++nodes > kMaxNodes) {
     return LocalError(absl::StatusCode::kInvalidArgument, "FILE_INVALID", "nested too deeply or too large");
@@ -40,9 +39,9 @@ absl::StatusOr<Json> FromYaml(const YAML::Node& node, int depth, std::size_t& no
           return LocalError(absl::StatusCode::kInvalidArgument, "FILE_INVALID", "keys must be plain words");
         }
         if (map.contains(entry.first.Scalar())) {
-          return LocalError(absl::StatusCode::kInvalidArgument, "FILE_INVALID",
-                            absl::StrCat("line ", entry.first.Mark().line + 1, ": key '", entry.first.Scalar(),
-                                         "' stands twice"));
+          return LocalError(
+              absl::StatusCode::kInvalidArgument, "FILE_INVALID",
+              absl::StrCat("line ", entry.first.Mark().line + 1, ": key '", entry.first.Scalar(), "' stands twice"));
         }
         SY_ASSIGN_OR_RETURN(map[entry.first.Scalar()], FromYaml(entry.second, depth + 1, nodes));
       }
@@ -56,8 +55,10 @@ absl::StatusOr<Json> FromYaml(const YAML::Node& node, int depth, std::size_t& no
       }
       return list;
     }
-    case YAML::NodeType::Scalar: return Json(node.Scalar());
-    default: return Json(nullptr);
+    case YAML::NodeType::Scalar:
+      return Json(node.Scalar());
+    default:
+      return Json(nullptr);
   }
 }
 
@@ -129,7 +130,8 @@ class Normaliser {
     if (value.is_structured()) return Fault(path, "must be a single value");
     const std::string text = ScalarText(value);
     switch (field.cpp_type()) {
-      case FieldDescriptor::CPPTYPE_STRING: return text;
+      case FieldDescriptor::CPPTYPE_STRING:
+        return text;
       case FieldDescriptor::CPPTYPE_BOOL:
         if (text == "true" || text == "yes" || text == "on") return true;
         if (text == "false" || text == "no" || text == "off") return false;
@@ -222,7 +224,8 @@ absl::StatusOr<Proto> Decode(const Json& document, std::size_t index, std::strin
   if (!faults.empty()) {
     ErrorDetails details;
     details.reason = "INVALID_FIELD";
-    details.metadata.emplace_back("next", "fix the file; every field is explained in proto/switchyard/task_queue/v1/spec.proto");
+    details.metadata.emplace_back(
+        "next", "fix the file; every field is explained in proto/switchyard/task_queue/v1/spec.proto");
     details.violations = std::move(faults);
     return MakeError(absl::StatusCode::kInvalidArgument, absl::StrCat(ToAbsl(name), " is not a valid specification"),
                      std::move(details));

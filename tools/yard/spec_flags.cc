@@ -8,7 +8,6 @@
 #include "libs/base/strings.h"
 #include "libs/text/suggest.h"
 #include "tools/yard/errors.h"
-
 #include "tools/yard/task_names.h"
 #include "tools/yard/time_text.h"
 
@@ -17,8 +16,8 @@ namespace {
 
 namespace tq = task_queue::v1;
 
-constexpr std::string_view kFilterFlags[] = {"state", "hold",  "lane",  "project",  "type", "older-than",
-                                             "newer-than", "title", "agent", "principal"};
+constexpr std::string_view kFilterFlags[] = {"state",      "hold",       "lane",  "project", "type",
+                                             "older-than", "newer-than", "title", "agent",   "principal"};
 
 std::pair<std::string, std::string> SplitPair(std::string_view text) {
   const std::size_t equals = text.find('=');
@@ -86,8 +85,8 @@ absl::Status FillCheck(std::string_view kind, const std::vector<std::string>& wo
       absl::StrAppend(&all, i == 0 ? "" : ", ", type->field(i)->name());
     }
     const std::string nearest = text::DidYouMean(kind, known);
-    return BadCheck(whole, nearest.empty() ? absl::StrCat("the checks are ", all)
-                                           : absl::StrCat("did you mean ", nearest, "?"));
+    return BadCheck(
+        whole, nearest.empty() ? absl::StrCat("the checks are ", all) : absl::StrCat("did you mean ", nearest, "?"));
   }
   return absl::OkStatus();
 }

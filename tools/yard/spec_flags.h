@@ -11,8 +11,8 @@
 
 namespace switchyard::yard {
 
-// Sets what the flags of `task submit` say, over what `spec` holds. `prompt_text` is the instruction after "@FILE" and "-"
-// were read.
+// Sets what the flags of `task submit` say, over what `spec` holds. `prompt_text` is the instruction after "@FILE" and
+// "-" were read.
 absl::Status ApplySpecFlags(const Invocation& invocation, std::string_view prompt_text, absl::Time now,
                             task_queue::v1::TaskSpec& spec);
 

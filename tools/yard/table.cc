@@ -27,22 +27,27 @@ Glyph NextGlyph(std::string_view text) {
 
 int GlyphWidth(std::uint32_t code) {
   if ((code >= 0x300 && code < 0x370) || (code >= 0xFE00 && code < 0xFE10) || code == 0x200D) return 0;
-  const bool wide = (code >= 0x1100 && code < 0x1160) || (code >= 0x2E80 && code < 0xA4D0) ||
-                    (code >= 0xAC00 && code < 0xD7A4) || (code >= 0xF900 && code < 0xFB00) ||
-                    (code >= 0xFE30 && code < 0xFE70) || (code >= 0xFF00 && code < 0xFF61) ||
-                    (code >= 0x1F300 && code < 0x1F650) || (code >= 0x1F900 && code < 0x1FA00) ||
-                    (code >= 0x20000 && code < 0x3FFFE);
+  const bool wide =
+      (code >= 0x1100 && code < 0x1160) || (code >= 0x2E80 && code < 0xA4D0) || (code >= 0xAC00 && code < 0xD7A4) ||
+      (code >= 0xF900 && code < 0xFB00) || (code >= 0xFE30 && code < 0xFE70) || (code >= 0xFF00 && code < 0xFF61) ||
+      (code >= 0x1F300 && code < 0x1F650) || (code >= 0x1F900 && code < 0x1FA00) || (code >= 0x20000 && code < 0x3FFFE);
   return wide ? 2 : 1;
 }
 
 std::string_view Code(Tone tone) {
   switch (tone) {
-    case Tone::kGood: return "\033[32m";
-    case Tone::kBad: return "\033[31m";
-    case Tone::kWaiting: return "\033[33m";
-    case Tone::kActive: return "\033[36m";
-    case Tone::kFaint: return "\033[2m";
-    case Tone::kNone: return "";
+    case Tone::kGood:
+      return "\033[32m";
+    case Tone::kBad:
+      return "\033[31m";
+    case Tone::kWaiting:
+      return "\033[33m";
+    case Tone::kActive:
+      return "\033[36m";
+    case Tone::kFaint:
+      return "\033[2m";
+    case Tone::kNone:
+      return "";
   }
   return "";
 }

@@ -90,15 +90,31 @@ std::string WhyText(const tq::Task& task, const ViewTimes& times) {
     std::string why;
     switch (task.hold_reason()) {
       case tq::HOLD_REASON_UNSPECIFIED:
-      case tq::HOLD_REASON_NONE: return "ready; waits for a free agent";
-      case tq::HOLD_REASON_DELAYED: why = "its start time has not come"; break;
-      case tq::HOLD_REASON_BACKOFF: why = "waits before its next attempt"; break;
-      case tq::HOLD_REASON_DEPENDENCY: why = "waits for another task"; break;
-      case tq::HOLD_REASON_PAUSED: why = "paused by a person; yard queue list says what is paused"; break;
-      case tq::HOLD_REASON_APPROVAL: why = "waits for an approval"; break;
-      case tq::HOLD_REASON_NO_ROUTE: why = "the router has no place for it"; break;
-      case tq::HOLD_REASON_NO_AGENT: why = "no agent offers what it needs"; break;
-      default: why = Text(task.hold_reason());
+      case tq::HOLD_REASON_NONE:
+        return "ready; waits for a free agent";
+      case tq::HOLD_REASON_DELAYED:
+        why = "its start time has not come";
+        break;
+      case tq::HOLD_REASON_BACKOFF:
+        why = "waits before its next attempt";
+        break;
+      case tq::HOLD_REASON_DEPENDENCY:
+        why = "waits for another task";
+        break;
+      case tq::HOLD_REASON_PAUSED:
+        why = "paused by a person; yard queue list says what is paused";
+        break;
+      case tq::HOLD_REASON_APPROVAL:
+        why = "waits for an approval";
+        break;
+      case tq::HOLD_REASON_NO_ROUTE:
+        why = "the router has no place for it";
+        break;
+      case tq::HOLD_REASON_NO_AGENT:
+        why = "no agent offers what it needs";
+        break;
+      default:
+        why = Text(task.hold_reason());
     }
     if (task.has_hold_until()) {
       absl::StrAppend(&why, "; until ", TimeText(FromProto(task.hold_until()), times.now, times.form));
@@ -106,7 +122,8 @@ std::string WhyText(const tq::Task& task, const ViewTimes& times) {
     if (!task.failure().reason().empty()) absl::StrAppend(&why, "; last failure ", FailureText(task.failure()));
     return why;
   }
-  if (task.state() == tq::TASK_STATE_ASSIGNED) return absl::StrCat("offered to ", task.agent_id(), ", not accepted yet");
+  if (task.state() == tq::TASK_STATE_ASSIGNED)
+    return absl::StrCat("offered to ", task.agent_id(), ", not accepted yet");
   if (task.state() == tq::TASK_STATE_RUNNING && !task.question().empty()) {
     return absl::StrCat("asks: ", task.question());
   }
@@ -172,10 +189,10 @@ std::string TaskCard(const tq::Task& task, const google::protobuf::RepeatedPtrFi
   Line(card, "by", task.principal(), Tone::kNone, color);
   Line(card, "finished", TimeText(FromProto(task.finish_time()), times.now, times.form), Tone::kNone, color);
   Line(card, "attempts",
-       absl::StrCat(task.attempts(), spec.retry_policy().max_attempts() > 0
-                                         ? absl::StrCat(" of ", spec.retry_policy().max_attempts())
-                                         : "",
-                    task.losses() > 0 ? absl::StrCat(", and ", task.losses(), " not charged") : ""),
+       absl::StrCat(
+           task.attempts(),
+           spec.retry_policy().max_attempts() > 0 ? absl::StrCat(" of ", spec.retry_policy().max_attempts()) : "",
+           task.losses() > 0 ? absl::StrCat(", and ", task.losses(), " not charged") : ""),
        Tone::kNone, color);
   Line(card, "generation", absl::StrCat(task.generation()), Tone::kNone, color);
   Line(card, "command", absl::StrJoin(spec.command().argv(), " "), Tone::kNone, color);

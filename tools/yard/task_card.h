@@ -9,11 +9,11 @@
 
 namespace switchyard::yard {
 
-// What a person wants to know of one task: where it stands and why, what was tried, where the time went. `events` may be
-// empty; then there is no waterfall.
+// What a person wants to know of one task: where it stands and why, what was tried, where the time went. `events` may
+// be empty; then there is no waterfall.
 std::string TaskCard(const task_queue::v1::Task& task,
-                     const google::protobuf::RepeatedPtrField<task_queue::v1::TaskEvent>& events, const ViewTimes& times,
-                     const OutputStyle& style);
+                     const google::protobuf::RepeatedPtrField<task_queue::v1::TaskEvent>& events,
+                     const ViewTimes& times, const OutputStyle& style);
 
 // Why it is where it is, in one sentence; empty when the state says it all.
 std::string WhyText(const task_queue::v1::Task& task, const ViewTimes& times);

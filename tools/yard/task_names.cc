@@ -48,17 +48,23 @@ bool IsFailure(tq::TaskState state) { return IsFinal(state) && state != tq::TASK
 
 Tone ToneOf(tq::TaskState state) {
   switch (state) {
-    case tq::TASK_STATE_SUCCEEDED: return Tone::kGood;
+    case tq::TASK_STATE_SUCCEEDED:
+      return Tone::kGood;
     case tq::TASK_STATE_DEAD_LETTER:
-    case tq::TASK_STATE_EXPIRED: return Tone::kBad;
+    case tq::TASK_STATE_EXPIRED:
+      return Tone::kBad;
     case tq::TASK_STATE_PARTIAL:
-    case tq::TASK_STATE_QUEUED: return Tone::kWaiting;
+    case tq::TASK_STATE_QUEUED:
+      return Tone::kWaiting;
     case tq::TASK_STATE_ASSIGNED:
     case tq::TASK_STATE_RUNNING:
-    case tq::TASK_STATE_VERIFYING: return Tone::kActive;
+    case tq::TASK_STATE_VERIFYING:
+      return Tone::kActive;
     case tq::TASK_STATE_CANCELLED:
-    case tq::TASK_STATE_DISCARDED: return Tone::kFaint;
-    default: return Tone::kNone;
+    case tq::TASK_STATE_DISCARDED:
+      return Tone::kFaint;
+    default:
+      return Tone::kNone;
   }
 }
 
@@ -77,12 +83,16 @@ std::string StateText(const tq::Task& task) {
 std::string TitleOf(const tq::TaskSpec& spec) {
   if (!spec.title().empty()) return spec.title();
   switch (spec.executable_case()) {
-    case tq::TaskSpec::kCommand: return absl::StrJoin(spec.command().argv(), " ");
-    case tq::TaskSpec::kPrompt: return spec.prompt().instruction().substr(0, 200);
-    case tq::TaskSpec::kAction: return spec.action().name();
+    case tq::TaskSpec::kCommand:
+      return absl::StrJoin(spec.command().argv(), " ");
+    case tq::TaskSpec::kPrompt:
+      return spec.prompt().instruction().substr(0, 200);
+    case tq::TaskSpec::kAction:
+      return spec.action().name();
     case tq::TaskSpec::kExternal:
       return absl::StrCat(spec.external().agent(), ": ", spec.external().instruction().substr(0, 200));
-    default: return "";
+    default:
+      return "";
   }
 }
 

@@ -17,10 +17,14 @@ std::string Age(const google::protobuf::Timestamp& time, const ViewTimes& times)
 
 std::string TargetText(const tq::QueueTarget& target) {
   switch (target.target_case()) {
-    case tq::QueueTarget::kLane: return absl::StrCat("lane ", Text(target.lane()));
-    case tq::QueueTarget::kProject: return absl::StrCat("project ", target.project());
-    case tq::QueueTarget::kTaskId: return absl::StrCat("task ", target.task_id());
-    default: return "everything";
+    case tq::QueueTarget::kLane:
+      return absl::StrCat("lane ", Text(target.lane()));
+    case tq::QueueTarget::kProject:
+      return absl::StrCat("project ", target.project());
+    case tq::QueueTarget::kTaskId:
+      return absl::StrCat("task ", target.task_id());
+    default:
+      return "everything";
   }
 }
 
@@ -31,13 +35,17 @@ std::string LastModel(const tq::Task& task) {
 
 Tone EventTone(const tq::TaskEvent& event) {
   switch (event.kind()) {
-    case tq::EVENT_KIND_FINISHED: return ToneOf(event.state());
+    case tq::EVENT_KIND_FINISHED:
+      return ToneOf(event.state());
     case tq::EVENT_KIND_RETURNED:
     case tq::EVENT_KIND_HELD:
-    case tq::EVENT_KIND_BLOCKED: return Tone::kWaiting;
+    case tq::EVENT_KIND_BLOCKED:
+      return Tone::kWaiting;
     case tq::EVENT_KIND_ASSIGNED:
-    case tq::EVENT_KIND_ACCEPTED: return Tone::kActive;
-    default: return Tone::kNone;
+    case tq::EVENT_KIND_ACCEPTED:
+      return Tone::kActive;
+    default:
+      return Tone::kNone;
   }
 }
 

@@ -16,8 +16,8 @@ struct Unit {
 };
 
 const Unit* FindUnit(std::string_view name) {
-  static const Unit kUnits[] = {{"ms", absl::Milliseconds(1)}, {"s", absl::Seconds(1)},     {"m", absl::Minutes(1)},
-                                {"h", absl::Hours(1)},         {"d", absl::Hours(24)}, {"w", absl::Hours(24 * 7)}};
+  static const Unit kUnits[] = {{"ms", absl::Milliseconds(1)}, {"s", absl::Seconds(1)}, {"m", absl::Minutes(1)},
+                                {"h", absl::Hours(1)},         {"d", absl::Hours(24)},  {"w", absl::Hours(24 * 7)}};
   for (const Unit& unit : kUnits) {
     if (unit.name == name) return &unit;
   }

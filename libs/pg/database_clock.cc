@@ -1,0 +1,33 @@
+#include "libs/pg/database_clock.h"
+
+#include <cstdint>
+
+#include "libs/base/log.h"
+#include "libs/base/status_macros.h"
+#include "libs/pg/sql/statements.h"
+
+namespace switchyard::pg {
+
+DatabaseClock::DatabaseClock(Pool& pool, DisciplinedClock& clock, absl::Duration period)
+    : pool_(pool),
+      clock_(clock),
+      task_(
+          "database-clock",
+          [this] {
+            if (const absl::Status status = Tick(); !status.ok()) {
+              LogDebug("cannot ask the database for the time", {{"error", status}});
+            }
+          },
+          [period] { return period; }) {}
+
+absl::Status DatabaseClock::Tick() {
+  SY_ASSIGN_OR_RETURN(const Pool::Lease session, pool_.Acquire());
+  // Prepared and warm before it is timed: the error of the clock is the length of the timed round trip.
+  SY_RETURN_IF_ERROR(session->Execute(sql::kDatabaseTime).status());
+  const std::int64_t asked = DisciplinedClock::SteadyNanos();
+  SY_ASSIGN_OR_RETURN(const Result answer, session->Execute(sql::kDatabaseTime));
+  clock_.Discipline(answer[0].Time(0), asked, DisciplinedClock::SteadyNanos());
+  return absl::OkStatus();
+}
+
+}  // namespace switchyard::pg

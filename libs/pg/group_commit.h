@@ -1,0 +1,249 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "libs/base/clock.h"
+#include "libs/base/mutex.h"
+#include "libs/base/random.h"
+#include "libs/base/status.h"
+#include "libs/pg/batch_runner.h"
+#include "libs/pg/reconnecting_session.h"
+
+namespace switchyard::pg {
+
+inline constexpr std::string_view kQueueFull = "QUEUE_FULL";
+inline constexpr std::string_view kStopping = "STOPPING";
+
+struct GroupCommitOptions {
+  std::size_t max_batch = 512;
+  // Operations that wait; more are refused with RESOURCE_EXHAUSTED, reason QUEUE_FULL.
+  std::size_t max_queued = 8192;
+  // Told to those who are refused.
+  absl::Duration retry_after = absl::Milliseconds(100);
+  // The fixed time-out of a batch, and its bounds of reruns.
+  TransactionOptions transaction;
+};
+
+// Told about every transaction, on the committer's thread.
+class GroupCommitObserver {
+ public:
+  virtual ~GroupCommitObserver() = default;
+  // `queued` is what waits for the next batch.
+  virtual void OnFlush(std::size_t batch, absl::Duration took, const absl::Status& status, std::size_t queued) = 0;
+};
+
+// Turns single operations into batches without a timer: the first one goes at once, and what arrives while it is in
+// flight joins the next batch. One thread and one session of its own. Thread-safe.
+//
+// Nobody is answered before the commit. Operations with the same key never share a batch, and keep their order. What
+// can go wrong with a transaction is handled as transaction.h says, bad data as batch_runner.h says. UNAVAILABLE does
+// not tell whether an operation happened when its reason is COMMIT_UNKNOWN; with any other reason it did not.
+//
+// `Answer` is default-constructible; a refusal of one operation is such an answer, not an error.
+template <class Op, class Answer>
+class GroupCommit final {
+ public:
+  // Called exactly once, on the committer's thread, or on the submitter's when refused. Must not block.
+  using Done = absl::AnyInvocable<void(absl::StatusOr<Answer>)>;
+  // Executes `ops` and fills in `answers`, of the same length, inside a transaction that it neither begins nor ends.
+  // May be called again for the same operations, so it leaves them whole. Sorts by key what it locks.
+  using Flush = std::function<absl::Status(Session&, absl::Span<Op> ops, absl::Span<Answer> answers)>;
+  // A hash of what the operation concerns; 0 for none. Two keys of one hash only cost a batch.
+  using Key = std::function<std::uint64_t(const Op&)>;
+
+  // `name` goes into the session's application name. `key` may be null. Borrows `rng` and `observer`, which may be null.
+  GroupCommit(std::string_view name, const GroupCommitOptions& options, const ConnectOptions& connect, Flush flush,
+              Key key, Rng& rng, GroupCommitObserver* observer = nullptr)
+      : options_(options),
+        flush_(std::move(flush)),
+        key_(std::move(key)),
+        observer_(observer),
+        sessions_(Connect(name, options, connect), rng) {}
+  ~GroupCommit() { Stop(); }
+
+  void Start() {
+    MutexLock lock(mutex_);
+    if (running_ || stopping_) return;
+    running_ = true;
+    thread_ = std::thread([this] { Loop(); });
+  }
+
+  // Refuses what comes later with UNAVAILABLE, reason STOPPING; finishes what is queued, without waiting for a
+  // database that is away; then returns. Call it from one thread, and not from a Done.
+  void Stop() {
+    {
+      MutexLock lock(mutex_);
+      stopping_ = true;
+      wake_.NotifyAll();
+    }
+    sessions_.Interrupt();
+    if (thread_.joinable()) thread_.join();
+    // Without a thread nobody else answers these.
+    Batch left;
+    {
+      MutexLock lock(mutex_);
+      left.Swap(incoming_);
+      queued_ = 0;
+    }
+    for (Done& done : left.dones) done(Stopping());
+  }
+
+  void Submit(Op op, Done done) {
+    absl::Status refusal;
+    {
+      MutexLock lock(mutex_);
+      if (stopping_) {
+        refusal = Stopping();
+      } else if (queued_ >= options_.max_queued) {
+        refusal = MakeError(absl::StatusCode::kResourceExhausted, "too many operations wait for the database",
+                            ErrorDetails{.reason = std::string(kQueueFull), .retry_after = options_.retry_after});
+      } else {
+        ++queued_;
+        incoming_.Add(std::move(op), std::move(done));
+        if (idle_) wake_.NotifyOne();
+        return;
+      }
+    }
+    done(std::move(refusal));
+  }
+
+  // How many operations wait, not counting those in flight.
+  std::size_t queued() const {
+    MutexLock lock(mutex_);
+    return queued_;
+  }
+
+ private:
+  struct Batch {
+    std::vector<Op> ops;
+    std::vector<Done> dones;
+
+    std::size_t size() const { return ops.size(); }
+    void Add(Op op, Done done) {
+      ops.push_back(std::move(op));
+      dones.push_back(std::move(done));
+    }
+    void Clear() {
+      ops.clear();
+      dones.clear();
+    }
+    void Swap(Batch& other) {
+      ops.swap(other.ops);
+      dones.swap(other.dones);
+    }
+  };
+
+  static ConnectOptions Connect(std::string_view name, const GroupCommitOptions& options, ConnectOptions connect) {
+    connect.application_name.append("/").append(name);
+    connect.statement_timeout = options.transaction.timeout;
+    connect.force_generic_plan = true;
+    return connect;
+  }
+
+  static absl::Status Stopping() {
+    return MakeError(absl::StatusCode::kUnavailable, kStopping, "the service is stopping");
+  }
+
+  void Loop() {
+    Batch fresh, backlog, batch;
+    for (;;) {
+      {
+        MutexLock lock(mutex_);
+        while (incoming_.size() == 0 && backlog.size() == 0 && !stopping_) {
+          idle_ = true;
+          wake_.Wait(mutex_);
+          idle_ = false;
+        }
+        if (incoming_.size() == 0 && backlog.size() == 0) return;
+        fresh.Swap(incoming_);
+      }
+      Choose(fresh, backlog, batch);
+      {
+        MutexLock lock(mutex_);
+        queued_ -= batch.size();
+      }
+      Run(batch);
+      batch.Clear();
+    }
+  }
+
+  // Moves what may run together from `backlog`, then `fresh`, into `batch`; the rest stays in `backlog`, in order.
+  void Choose(Batch& fresh, Batch& backlog, Batch& batch) {
+    if (backlog.size() == 0 && fresh.size() <= options_.max_batch && key_ == nullptr) {
+      batch.Swap(fresh);
+      return;
+    }
+    keys_.clear();
+    Batch rest;
+    for (Batch* from : {&backlog, &fresh}) {
+      for (std::size_t i = 0; i < from->size(); ++i) {
+        const std::uint64_t key = key_ == nullptr ? 0 : key_(from->ops[i]);
+        // A key that was put back stays in the set: what comes later of it is put back too.
+        const bool chosen = (key == 0 || keys_.insert(key).second) && batch.size() < options_.max_batch;
+        (chosen ? batch : rest).Add(std::move(from->ops[i]), std::move(from->dones[i]));
+      }
+      from->Clear();
+    }
+    backlog.Swap(rest);
+  }
+
+  void Run(Batch& batch) {
+    answers_.resize(batch.size());
+    std::int64_t begun = DisciplinedClock::SteadyNanos();
+    RunBatch(
+        sessions_, options_.transaction, batch.size(),
+        [&](Session& session, std::size_t first, std::size_t count) {
+          for (std::size_t i = first; i < first + count; ++i) answers_[i] = Answer();
+          return flush_(session, absl::MakeSpan(batch.ops).subspan(first, count),
+                        absl::MakeSpan(answers_).subspan(first, count));
+        },
+        [&](std::size_t first, std::size_t count, const absl::Status& status) {
+          if (observer_ != nullptr) {
+            const std::int64_t now = DisciplinedClock::SteadyNanos();
+            observer_->OnFlush(count, absl::Nanoseconds(now - begun), status, queued());
+            begun = now;
+          }
+          for (std::size_t i = first; i < first + count; ++i) {
+            if (status.ok()) {
+              batch.dones[i](std::move(answers_[i]));
+            } else {
+              batch.dones[i](status);
+            }
+          }
+        });
+  }
+
+  const GroupCommitOptions options_;
+  const Flush flush_;
+  const Key key_;
+  GroupCommitObserver* const observer_;
+  ReconnectingSession sessions_;
+  // Scratch of the committer's thread.
+  std::vector<Answer> answers_;
+  absl::flat_hash_set<std::uint64_t> keys_;
+  std::thread thread_;
+
+  mutable Mutex mutex_;
+  CondVar wake_;
+  Batch incoming_ ABSL_GUARDED_BY(mutex_);
+  std::size_t queued_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool idle_ ABSL_GUARDED_BY(mutex_) = false;
+  bool running_ ABSL_GUARDED_BY(mutex_) = false;
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace switchyard::pg

@@ -1,0 +1,24 @@
+// Between the contract and the domain, nothing else.
+#pragma once
+
+#include "absl/status/statusor.h"
+#include "libs/rpc/call_context.h"
+#include "libs/rpc/principal.h"
+#include "services/identity/identity.h"
+#include "switchyard/identity/v1/identity_service.pb.h"
+
+namespace switchyard::identity {
+
+// INVALID_FIELD for what has no counterpart in the domain.
+absl::StatusOr<IssueRequest> FromProto(const v1::IssueTokenRequest& request, const rpc::Principal& caller);
+absl::StatusOr<RotateRequest> FromProto(const v1::RotateTokenRequest& request, const rpc::Principal& caller);
+ListRequest FromProto(const v1::ListTokensRequest& request);
+absl::StatusOr<TokenId> ParseTokenId(std::string_view text);
+
+void ToProto(const Token& token, v1::Token& out);
+// What the caller of a method holds.
+void ToProto(const rpc::Principal& principal, v1::GetSelfResponse& out);
+
+rpc::Principal ToPrincipal(const Token& token);
+
+}  // namespace switchyard::identity

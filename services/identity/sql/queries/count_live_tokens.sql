@@ -1,0 +1,3 @@
+SELECT count(*)
+FROM identity.token
+WHERE revoke_time IS NULL AND expire_time > $1

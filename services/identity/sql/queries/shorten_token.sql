@@ -1,0 +1,5 @@
+UPDATE identity.token
+SET expire_time = least(expire_time, $2)
+WHERE token_id = $1
+RETURNING token_id, principal_id, name, scopes, create_time, expire_time, revoke_time, revoke_reason, last_used_time, created_by,
+       rotated_from

@@ -1,0 +1,60 @@
+#pragma once
+
+#include <array>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "libs/base/random.h"
+#include "libs/pg/group_commit.h"
+#include "libs/telemetry/metrics.h"
+#include "services/task_queue/ready_feed.h"
+#include "services/task_queue/task_lanes.h"
+#include "services/task_queue/task_queue.h"
+
+namespace switchyard::task_queue {
+
+// Lanes over Postgres: one connection and one thread for each kind of operation, since two of the same kind would only
+// share a batch less often. Thread-safe between Start and Stop.
+class GroupCommitLanes final : public TaskLanes {
+ public:
+  struct Deps {
+    TaskQueue& queue;
+    ReadyFeed& ready;
+    Rng& rng;
+    telemetry::Metrics& metrics;
+    // A batch was committed: there is news in the log.
+    std::function<void()> on_commit;
+  };
+
+  GroupCommitLanes(const pg::GroupCommitOptions& options, const pg::ConnectOptions& connect, Deps deps);
+  ~GroupCommitLanes() override;
+
+  void Start();
+  void Stop();
+
+  void Submit(Submission submission, SubmitAnswer answer) override;
+  void Execute(Command command, ExecuteAnswer answer) override;
+
+ private:
+  template <class Result>
+  struct Outcome {
+    absl::StatusOr<Result> result = absl::InternalError("not executed");
+    // The last of its batch: what was pushed is complete.
+    bool last = false;
+  };
+  enum Kind { kAssign, kReport, kControl, kKinds };
+  using SubmitCommit = pg::GroupCommit<Submission, Outcome<Submitted>>;
+  using CommandCommit = pg::GroupCommit<Command, Outcome<Executed>>;
+  class Meter;
+
+  template <class Result>
+  void Conclude(Outcome<Result>& outcome);
+
+  const Deps deps_;
+  std::array<std::unique_ptr<Meter>, kKinds + 1> meters_;
+  std::unique_ptr<SubmitCommit> submit_;
+  std::array<std::unique_ptr<CommandCommit>, kKinds> commands_;
+};
+
+}  // namespace switchyard::task_queue

@@ -1,0 +1,110 @@
+// Sessions of agents and shards of schedulers.
+#include <utility>
+
+#include "libs/base/status_macros.h"
+#include "services/task_queue/postgres_task_store.h"
+#include "services/task_queue/record_codec.h"
+#include "services/task_queue/sql/statements.h"
+
+namespace switchyard::task_queue {
+
+absl::StatusOr<Session> PostgresTaskStore::OpenSession(std::string_view agent, std::string_view hub,
+                                                       absl::Time expire) {
+  pg::Params params;
+  params.Add(agent).Add(hub).Add(expire);
+  SY_ASSIGN_OR_RETURN(const pg::Result rows, Query(kOpenSession, params));
+  return Session{.agent = std::string(agent), .epoch = rows[0].Int64(0), .hub = std::string(hub), .expire_time = expire};
+}
+
+absl::StatusOr<std::vector<std::string>> PostgresTaskStore::RenewSessions(
+    absl::Span<const std::pair<std::string, std::int64_t>> sessions, absl::Time expire) {
+  pg::TextArray agents;
+  pg::Int64Array epochs;
+  for (const auto& [agent, epoch] : sessions) {
+    agents.Append(agent);
+    epochs.Append(epoch);
+  }
+  pg::Params params;
+  params.Add(agents).Add(epochs).Add(expire);
+  SY_ASSIGN_OR_RETURN(const pg::Result rows, Query(kRenewSessions, params));
+  std::vector<std::string> renewed;
+  for (const pg::Row row : rows) renewed.emplace_back(row.Text(0));
+  return renewed;
+}
+
+absl::StatusOr<std::vector<Session>> PostgresTaskStore::ExpiredSessions(absl::Time now, int limit) {
+  pg::Params params;
+  params.Add(now).Add(static_cast<std::int64_t>(limit));
+  SY_ASSIGN_OR_RETURN(const pg::Result rows, Query(kExpiredSessions, params));
+  std::vector<Session> sessions;
+  for (const pg::Row row : rows) {
+    sessions.push_back({std::string(row.Text(0)), row.Int64(1), std::string(row.Text(2)), row.Time(3)});
+  }
+  return sessions;
+}
+
+absl::Status PostgresTaskStore::FenceSession(std::string_view agent, std::int64_t epoch) {
+  pg::Params params;
+  params.Add(agent).Add(epoch);
+  return Query(kFenceSession, params).status();
+}
+
+absl::Status PostgresTaskStore::CloseSession(std::string_view agent, std::int64_t epoch) {
+  pg::Params params;
+  params.Add(agent).Add(epoch);
+  return Query(kCloseSession, params).status();
+}
+
+absl::StatusOr<std::vector<StoredTask>> PostgresTaskStore::OwnedTasks(const pg::Result& rows) {
+  std::vector<StoredTask> tasks;
+  for (const pg::Row row : rows) {
+    SY_ASSIGN_OR_RETURN(TaskRecord record, DecodeRecord(row.Bytes(1)));
+    tasks.push_back({.record = std::move(record)});
+  }
+  SY_RETURN_IF_ERROR(AttachTasks(tasks));
+  return tasks;
+}
+
+absl::StatusOr<std::vector<StoredTask>> PostgresTaskStore::OwnedBy(absl::Span<const std::string> agents) {
+  pg::TextArray names;
+  for (const std::string& agent : agents) names.Append(agent);
+  pg::Params params;
+  params.Add(names);
+  SY_ASSIGN_OR_RETURN(const pg::Result rows, Query(kOwnedBy, params));
+  return OwnedTasks(rows);
+}
+
+absl::StatusOr<std::vector<StoredTask>> PostgresTaskStore::WithDirectives(int limit) {
+  pg::Params params;
+  params.Add(static_cast<std::int64_t>(limit));
+  SY_ASSIGN_OR_RETURN(const pg::Result rows, Query(kWithDirectives, params));
+  return OwnedTasks(rows);
+}
+
+absl::StatusOr<std::vector<ShardLease>> PostgresTaskStore::AcquireShards(std::string_view owner, int want,
+                                                                         absl::Time now, absl::Time expire) {
+  std::vector<ShardLease> leases;
+  SY_RETURN_IF_ERROR(pool_.Transact([&](pg::Session& session) -> absl::Status {
+    pg::Params renew, surplus, take, held;
+    renew.Add(owner).Add(expire);
+    SY_RETURN_IF_ERROR(session.Execute(kRenewShards, renew).status());
+    surplus.Add(owner).Add(static_cast<std::int64_t>(want));
+    SY_RETURN_IF_ERROR(session.Execute(kDropSurplusShards, surplus).status());
+    take.Add(owner).Add(static_cast<std::int64_t>(want)).Add(now).Add(expire);
+    SY_RETURN_IF_ERROR(session.Execute(kTakeShards, take).status());
+    held.Add(owner);
+    SY_ASSIGN_OR_RETURN(const pg::Result rows, session.Execute(kHeldShards, held));
+    leases.clear();
+    for (const pg::Row row : rows) leases.push_back({static_cast<int>(row.Int64(0)), row.Int64(1)});
+    return absl::OkStatus();
+  }));
+  return leases;
+}
+
+absl::Status PostgresTaskStore::ReleaseShards(std::string_view owner) {
+  pg::Params params;
+  params.Add(owner);
+  return Query(kReleaseShards, params).status();
+}
+
+}  // namespace switchyard::task_queue

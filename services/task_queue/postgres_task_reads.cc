@@ -1,0 +1,167 @@
+// Reads of single tasks and of lists.
+#include <algorithm>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "libs/base/status_macros.h"
+#include "libs/base/strings.h"
+#include "services/task_queue/postgres_task_batch.h"
+#include "services/task_queue/postgres_task_store.h"
+#include "services/task_queue/record_codec.h"
+#include "services/task_queue/sql/statements.h"
+#include "services/task_queue/task_queue_errors.h"
+
+namespace switchyard::task_queue {
+namespace {
+
+// How far one call looks for matches of a narrow filter; the page token carries on from there.
+constexpr int kRowsPerLook = 2'000;
+constexpr int kLooksPerPage = 10;
+
+template <class T>
+bool Allows(const std::vector<T>& wanted, const T& value) {
+  return wanted.empty() || std::find(wanted.begin(), wanted.end(), value) != wanted.end();
+}
+
+// What the specification's row alone can tell.
+bool MayMatch(const TaskFilter& filter, const pg::Row& row) {
+  if (!Allows(filter.lanes, static_cast<Lane>(row.Int64(1)))) return false;
+  if (!filter.projects.empty() && !Allows(filter.projects, std::string(row.Text(2)))) return false;
+  if (!filter.task_types.empty() && !Allows(filter.task_types, std::string(row.Text(3)))) return false;
+  if (!filter.principal.empty() && filter.principal != row.Text(4)) return false;
+  return filter.title_contains.empty() ||
+         absl::StrContains(absl::AsciiStrToLower(ToAbsl(row.Text(5))), absl::AsciiStrToLower(filter.title_contains));
+}
+
+bool Matches(const TaskFilter& filter, const TaskRecord& record) {
+  return Allows(filter.states, record.state) && Allows(filter.holds, record.hold) &&
+         (filter.agent.empty() || filter.agent == record.agent);
+}
+
+// Which stages hold what the filter wants; done means also the millions that are finished.
+std::array<bool, kStageCount> StagesOf(const TaskFilter& filter) {
+  std::array<bool, kStageCount> stages = {};
+  if (filter.states.empty() && filter.holds.empty() && filter.agent.empty()) {
+    stages.fill(true);
+    return stages;
+  }
+  for (int state = 1; state <= static_cast<int>(TaskState::kDiscarded); ++state) {
+    if (!Allows(filter.states, static_cast<TaskState>(state))) continue;
+    for (const HoldReason hold : {HoldReason::kNone, HoldReason::kDelayed}) {
+      const Stage stage = StageOf(static_cast<TaskState>(state), hold);
+      stages[static_cast<std::size_t>(stage)] = true;
+    }
+  }
+  // Only what waits is held for a reason, and only what runs or is judged has an agent.
+  const bool held = std::any_of(filter.holds.begin(), filter.holds.end(),
+                                [](HoldReason hold) { return hold != HoldReason::kNone; });
+  const bool unheld = Allows(filter.holds, HoldReason::kNone);
+  for (int stage = 0; stage < kStageCount; ++stage) {
+    const bool is_held = static_cast<Stage>(stage) == Stage::kHeld;
+    if (!filter.holds.empty() && !(is_held ? held : unheld)) stages[stage] = false;
+    const bool owned = static_cast<Stage>(stage) == Stage::kRunning || static_cast<Stage>(stage) == Stage::kJudging;
+    if (!filter.agent.empty() && !owned) stages[stage] = false;
+  }
+  return stages;
+}
+
+Uuid Bound(absl::Time time, const Uuid& infinite) {
+  return time == absl::InfiniteFuture() || time == absl::InfinitePast() ? infinite : Uuid::LowestAt(time);
+}
+
+Uuid HighestUuid() {
+  std::array<std::uint8_t, 16> bytes;
+  bytes.fill(0xff);
+  return Uuid(bytes);
+}
+
+}  // namespace
+
+absl::StatusOr<StoredTask> PostgresTaskStore::Get(const TaskId& id) {
+  pg::UuidArray wanted;
+  wanted.Append(id);
+  pg::Params params;
+  params.Add(wanted);
+  SY_ASSIGN_OR_RETURN(const pg::Result rows, Query(kLoadRecords, params));
+  if (rows.empty()) return TaskNotFound(id);
+  std::vector<StoredTask> tasks(1);
+  SY_ASSIGN_OR_RETURN(tasks[0].record, DecodeRecord(rows[0].Bytes(1)));
+  SY_RETURN_IF_ERROR(AttachTasks(tasks));
+  return std::move(tasks[0]);
+}
+
+absl::Status PostgresTaskStore::AttachTasks(std::vector<StoredTask>& tasks) {
+  if (tasks.empty()) return absl::OkStatus();
+  pg::UuidArray wanted;
+  absl::flat_hash_map<TaskId, StoredTask*> by_id;
+  for (StoredTask& task : tasks) {
+    wanted.Append(task.record.id);
+    by_id[task.record.id] = &task;
+  }
+  pg::Params params;
+  params.Add(wanted);
+  SY_ASSIGN_OR_RETURN(const pg::Result rows, Query(kLoadTasks, params));
+  for (const pg::Row row : rows) {
+    StoredTask& task = *by_id.at(row.GetId<TaskId>(0));
+    task.title = std::string(row.Text(1));
+    task.task_type = std::string(row.Text(2));
+    task.traceparent = std::string(row.Text(3));
+    task.spec = std::string(row.Bytes(4));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<TaskPage> PostgresTaskStore::List(const TaskFilter& filter, bool newest_first,
+                                                 std::optional<TaskId> cursor, int limit) {
+  const std::array<bool, kStageCount> stages = StagesOf(filter);
+  const bool finished = stages[static_cast<std::size_t>(Stage::kDone)];
+  Uuid position = cursor.has_value() ? cursor->uuid() : (newest_first ? HighestUuid() : Uuid());
+  TaskPage page;
+  for (int look = 0; look < kLooksPerPage; ++look) {
+    const std::int64_t rows_wanted = std::min(kRowsPerLook, look == 0 ? std::max(limit * 2, 100) : kRowsPerLook);
+    pg::Params params;
+    params.Add(position).Add(Bound(filter.create_from, Uuid())).Add(Bound(filter.create_to, HighestUuid()));
+    params.Add(rows_wanted);
+    const pg::Statement* statement = newest_first ? &kListTasksNewestFirst : &kListTasksOldestFirst;
+    if (!finished) {
+      statement = newest_first ? &kListLiveNewestFirst : &kListLiveOldestFirst;
+      for (const Stage stage : {Stage::kReady, Stage::kHeld, Stage::kRunning, Stage::kJudging, Stage::kDead}) {
+        params.Add(stages[static_cast<std::size_t>(stage)]);
+      }
+    }
+    SY_ASSIGN_OR_RETURN(const pg::Result rows, Query(*statement, params));
+    std::vector<TaskId> candidates;
+    for (const pg::Row row : rows) {
+      if (MayMatch(filter, row)) candidates.push_back(row.GetId<TaskId>(0));
+    }
+    std::vector<std::optional<TaskRecord>> records;
+    if (!candidates.empty()) {
+      SY_RETURN_IF_ERROR(RunBatch([&](TaskBatch& batch) -> absl::Status {
+        SY_ASSIGN_OR_RETURN(records, batch.Load(candidates));
+        return absl::OkStatus();
+      }));
+    }
+    for (std::optional<TaskRecord>& record : records) {
+      if (!record.has_value() || !Matches(filter, *record)) continue;
+      if (static_cast<int>(page.tasks.size()) == limit) {
+        page.next = page.tasks.back().record.id;
+        SY_RETURN_IF_ERROR(AttachTasks(page.tasks));
+        return page;
+      }
+      page.tasks.push_back({.record = *std::move(record)});
+    }
+    if (rows.size() < rows_wanted) {
+      SY_RETURN_IF_ERROR(AttachTasks(page.tasks));
+      return page;
+    }
+    position = rows[rows.size() - 1].GetUuid(0);
+  }
+  page.next = TaskId(position);
+  SY_RETURN_IF_ERROR(AttachTasks(page.tasks));
+  return page;
+}
+
+}  // namespace switchyard::task_queue

@@ -1,0 +1,44 @@
+#include "tools/yard/commands/commands.h"
+
+#include <utility>
+
+namespace switchyard::yard {
+
+CommandFunction FindFunction(std::string_view path) {
+  static constexpr std::pair<std::string_view, CommandFunction> kFunctions[] = {
+      {"task submit", TaskSubmit},
+      {"task list", TaskList},
+      {"task show", TaskShow},
+      {"task events", TaskEvents},
+      {"task cancel", TaskCancel},
+      {"task retry", TaskRetry},
+      {"task wait", TaskWait},
+      {"queue list", QueueList},
+      {"queue show", QueueShow},
+      {"queue pause", QueuePause},
+      {"queue resume", QueueResume},
+      {"dead-letter list", DeadLetterList},
+      {"dead-letter retry", DeadLetterRetry},
+      {"dead-letter discard", DeadLetterDiscard},
+      {"admin status", AdminStatus},
+      {"admin doctor", AdminDoctor},
+      {"token issue", TokenIssue},
+      {"token list", TokenList},
+      {"token revoke", TokenRevoke},
+      {"context list", ContextList},
+      {"context use", ContextUse},
+      {"context add", ContextAdd},
+      {"context show", ContextShow},
+      {"context test", ContextTest},
+      {"completion", Completion},
+      {"__complete", Complete},
+      {"version", Version},
+      {"help", Help},
+  };
+  for (const auto& [name, function] : kFunctions) {
+    if (name == path) return function;
+  }
+  return nullptr;
+}
+
+}  // namespace switchyard::yard

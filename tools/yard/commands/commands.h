@@ -1,0 +1,51 @@
+// One function per command of the tree. Each prints what it answers and returns how it went.
+#pragma once
+
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "tools/yard/session.h"
+
+namespace switchyard::yard {
+
+using CommandFunction = absl::Status (*)(Session&);
+
+// Null when the path is no command.
+CommandFunction FindFunction(std::string_view path);
+
+absl::Status TaskSubmit(Session& session);
+absl::Status TaskList(Session& session);
+absl::Status TaskShow(Session& session);
+absl::Status TaskEvents(Session& session);
+absl::Status TaskCancel(Session& session);
+absl::Status TaskRetry(Session& session);
+absl::Status TaskWait(Session& session);
+
+absl::Status QueueList(Session& session);
+absl::Status QueueShow(Session& session);
+absl::Status QueuePause(Session& session);
+absl::Status QueueResume(Session& session);
+
+absl::Status DeadLetterList(Session& session);
+absl::Status DeadLetterRetry(Session& session);
+absl::Status DeadLetterDiscard(Session& session);
+
+absl::Status AdminStatus(Session& session);
+absl::Status AdminDoctor(Session& session);
+
+absl::Status TokenIssue(Session& session);
+absl::Status TokenList(Session& session);
+absl::Status TokenRevoke(Session& session);
+
+absl::Status ContextList(Session& session);
+absl::Status ContextUse(Session& session);
+absl::Status ContextAdd(Session& session);
+absl::Status ContextShow(Session& session);
+absl::Status ContextTest(Session& session);
+
+absl::Status Completion(Session& session);
+absl::Status Complete(Session& session);
+absl::Status Version(Session& session);
+absl::Status Help(Session& session);
+
+}  // namespace switchyard::yard
