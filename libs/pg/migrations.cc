@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/functional/function_ref.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "libs/base/log.h"
@@ -29,7 +30,7 @@ absl::Status Guarded(absl::FunctionRef<absl::Status()> work) {
   try {
     return work();
   } catch (const pqxx::broken_connection& error) {
-    return DatabaseUnavailable(absl::StripAsciiWhitespace(error.what()));
+    return DatabaseUnavailable(ToStd(absl::StripAsciiWhitespace(error.what())));
   } catch (const pqxx::sql_error& error) {
     return FromSqlState(error.sqlstate(), ToStd(absl::StripAsciiWhitespace(error.what())));
   } catch (const std::exception& error) {

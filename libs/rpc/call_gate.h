@@ -82,6 +82,9 @@ class CallGate {
   // New streams are refused from now on, open ones are closed: UNAVAILABLE, reason DRAINING, with a delay.
   void DrainStreams();
 
+  // Whether no call is under way and no stream open, at this moment.
+  bool quiet() const { return in_flight_.load() == 0 && streams_.size() == 0; }
+
   StreamRegistry& streams() { return streams_; }
   const Clock& clock() const { return clock_; }
 

@@ -110,7 +110,8 @@ TEST_P(HandlerTest, RunsACallThatMayRun) {
   EXPECT_EQ(answer->text(), "hello");
   EXPECT_EQ(id, "read");
   EXPECT_GT(remaining, absl::Seconds(5));
-  EXPECT_LE(remaining, absl::Seconds(7));
+  // gRPC rounds a deadline up on its way.
+  EXPECT_LE(remaining, absl::Milliseconds(7100));
 }
 
 TEST_P(HandlerTest, RefusesACallWithoutToken) {

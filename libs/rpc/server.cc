@@ -13,6 +13,7 @@
 #include <atomic>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "libs/base/bounded_executor.h"
@@ -34,13 +35,22 @@ constexpr absl::Duration kSweepPeriod = absl::Milliseconds(250);
 
 int Millis(absl::Duration duration) { return static_cast<int>(absl::ToInt64Milliseconds(duration)); }
 
-// The library's own way adds reflection to every server of the process.
-class WithReflection final : public grpc::ServerBuilderOption {
+// Linking the libraries adds these services to every server of the process; here each server has what it asked for.
+class ChosenPlugins final : public grpc::ServerBuilderOption {
  public:
+  ChosenPlugins(bool reflection, bool channelz) : reflection_(reflection), channelz_(channelz) {}
   void UpdateArguments(grpc::ChannelArguments*) override {}
   void UpdatePlugins(std::vector<std::unique_ptr<grpc::ServerBuilderPlugin>>* plugins) override {
-    plugins->push_back(std::make_unique<grpc::reflection::ProtoServerReflectionPlugin>());
+    std::erase_if(*plugins, [this](const std::unique_ptr<grpc::ServerBuilderPlugin>& plugin) {
+      const std::string name = plugin->name();
+      return (!reflection_ && absl::StartsWith(name, "proto_server_reflection")) ||
+             (!channelz_ && absl::StartsWith(name, "channelz"));
+    });
   }
+
+ private:
+  const bool reflection_;
+  const bool channelz_;
 };
 
 absl::Status CheckScopes(const std::string& service) {
@@ -123,11 +133,14 @@ struct Server::State {
     if (server == nullptr) return;
     readiness.BeginDraining();
     for (const std::string& name : names) Tell(name, false);
+    drain_wait.NotifyAll();
     if (delay > absl::ZeroDuration()) drain_wait.WaitFor(stop_mutex, delay);
     // Another Stop() may have hurried past during the wait.
     if (server == nullptr) return;
     draining.store(true);
     gate.DrainStreams();
+    if (in_process_used) WaitUntilQuiet();
+    if (server == nullptr) return;
     server->Shutdown(
         gpr_time_add(gpr_now(GPR_CLOCK_REALTIME), gpr_time_from_millis(Millis(options.drain_deadline), GPR_TIMESPAN)));
     server->Wait();
@@ -138,6 +151,13 @@ struct Server::State {
     }
     server.reset();
     metrics_server.reset();
+  }
+
+  // An in-process channel knows no GOAWAY: shutdown cuts its calls off at once, and streams would lose their status.
+  void WaitUntilQuiet() ABSL_EXCLUSIVE_LOCKS_REQUIRED(stop_mutex) {
+    const absl::Duration step = absl::Milliseconds(10);
+    const absl::Duration limit = std::min(options.drain_deadline, absl::Seconds(1));
+    for (absl::Duration waited; waited < limit && !gate.quiet(); waited += step) drain_wait.WaitFor(stop_mutex, step);
   }
 
   const ServerOptions options;
@@ -152,11 +172,12 @@ struct Server::State {
   grpc::HealthCheckServiceInterface* health ABSL_GUARDED_BY(health_mutex) = nullptr;
   Readiness readiness;
   PeriodicTask sweeper;
-  // Held through a stop, so that a second one waits for the first.
+  // Held through a stop, so that a second one waits for the first, or hurries it past its delay.
   Mutex stop_mutex;
   CondVar drain_wait;
+  bool in_process_used ABSL_GUARDED_BY(stop_mutex) = false;
   std::unique_ptr<telemetry::MetricsServer> metrics_server;
-  std::unique_ptr<grpc::Server> server;
+  std::unique_ptr<grpc::Server> server ABSL_GUARDED_BY(stop_mutex);
 };
 
 Server::Server(ServerOptions options, ServerDeps deps) : state_(std::make_unique<State>(std::move(options), deps)) {}
@@ -183,6 +204,7 @@ absl::Status Server::Start() {
   }
 
   grpc::EnableDefaultHealthCheckService(true);
+  if (options.reflection) grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   if (options.channelz) grpc::channelz::experimental::InitChannelzService();
   grpc::ServerBuilder builder;
   builder.SetMaxReceiveMessageSize(static_cast<int>(options.max_message_bytes));
@@ -198,7 +220,7 @@ absl::Status Server::Start() {
     builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS, Millis(options.max_connection_age));
     builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS, Millis(options.max_connection_age_grace));
   }
-  if (options.reflection) builder.SetOption(std::make_unique<WithReflection>());
+  builder.SetOption(std::make_unique<ChosenPlugins>(options.reflection, options.channelz));
   // Only reflection and channelz are served by threads that wait; few suffice.
   builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
   builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 1);
@@ -247,7 +269,9 @@ std::shared_ptr<grpc::Channel> Server::InProcessChannel() {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(static_cast<int>(state_->options.max_message_bytes));
   MutexLock lock(state_->stop_mutex);
-  return state_->server == nullptr ? nullptr : state_->server->InProcessChannel(arguments);
+  if (state_->server == nullptr) return nullptr;
+  state_->in_process_used = true;
+  return state_->server->InProcessChannel(arguments);
 }
 
 }  // namespace switchyard::rpc

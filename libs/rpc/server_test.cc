@@ -3,6 +3,8 @@
 #include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <grpcpp/client_context.h>
+#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/support/byte_buffer.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -246,6 +248,34 @@ TEST_F(ServerTest, RefusesMessagesAboveTheLimit) {
                 .status()
                 .code(),
             absl::StatusCode::kResourceExhausted);
+}
+
+TEST_F(ServerTest, OffersReflectionAndChannelzOnlyWhenAsked) {
+  const auto implements = [&](std::string method) {
+    grpc::ClientContext context;
+    server_->caller("read-token").Prepare(context, absl::Seconds(10), std::nullopt);
+    grpc::GenericStub stub(server_->channel());
+    const grpc::Slice nothing;
+    const grpc::ByteBuffer empty(&nothing, 1);
+    grpc::ByteBuffer answer;
+    absl::Notification done;
+    absl::StatusCode code = absl::StatusCode::kOk;
+    stub.UnaryCall(&context, std::move(method), {}, &empty, &answer, [&](const grpc::Status& status) {
+      code = FromGrpcStatus(status).code();
+      done.Notify();
+    });
+    done.WaitForNotification();
+    return code != absl::StatusCode::kUnimplemented;
+  };
+  for (const bool on : {true, false}) {
+    ServerOptions options = RpcTestServer::Options();
+    options.reflection = on;
+    options.channelz = on;
+    ASSERT_THAT(Start(options), IsOk());
+    EXPECT_EQ(implements("/grpc.channelz.v1.Channelz/GetServers"), on);
+    EXPECT_EQ(implements("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"), on);
+    TearDown();
+  }
 }
 
 TEST_F(ServerTest, RunsInProcessOnly) {

@@ -1,5 +1,4 @@
 #include <string>
-#include <type_traits>
 #include <variant>
 
 #include "gmock/gmock.h"
@@ -180,7 +179,8 @@ TEST(SpecConvertTest, LeavesAloneWhatWasSaid) {
 }
 
 TEST(SpecConvertTest, DerivesVerdictAndLossFromTheWork) {
-  v1::TaskSpec spec = Read<v1::TaskSpec>("command { argv: 'x' } verification { git_clean {} } effects: EFFECTS_NETWORK");
+  v1::TaskSpec spec =
+      Read<v1::TaskSpec>("command { argv: 'x' } verification { git_clean {} } effects: EFFECTS_NETWORK");
   ApplyDefaults(&spec);
   EXPECT_EQ(spec.verdict_policy(), v1::VERDICT_POLICY_REQUIRED);
   EXPECT_EQ(spec.on_lost(), v1::ON_LOST_DEAD_LETTER);
@@ -207,8 +207,16 @@ TEST(SpecConvertTest, FillsTheRecord) {
     capabilities: "gpu"
     context { repository: "repo" }
     verification { git_clean {} }
-    time_limits { run { seconds: 60 } complete_by { seconds: 1800000000 } time_to_live {} }
-    retry_policy { max_attempts: 4 backoff { seconds: 1 } backoff { nanos: 500000000 } }
+    time_limits {
+      run { seconds: 60 }
+      complete_by { seconds: 1800000000 }
+      time_to_live {}
+    }
+    retry_policy {
+      max_attempts: 4
+      backoff { seconds: 1 }
+      backoff { nanos: 500000000 }
+    }
     expected_duration { seconds: 9 }
     start_time { seconds: 1790000600 })pb");
   ApplyDefaults(&spec);
@@ -285,7 +293,8 @@ StoredTask Finished(const std::string& report_text) {
 
 TEST(TaskConvertTest, GivesBackResultAndUsageAsReported) {
   StoredTask task = Finished(
-      "evidence { result { summary: 's' output: 'o' evidence: 'e' exit_code: 0 usage { model: 'm' input_tokens: 5 } } }");
+      "evidence { result { summary: 's' output: 'o' evidence: 'e' exit_code: 0 usage { model: 'm' input_tokens: 5 } } "
+      "}");
   EXPECT_EQ(task.record.model, "m");
   task.record.history.push_back({.generation = Generation(1),
                                  .agent = "a",
@@ -302,7 +311,12 @@ TEST(TaskConvertTest, GivesBackResultAndUsageAsReported) {
     state: TASK_STATE_SUCCEEDED
     hold_reason: HOLD_REASON_NONE
     create_time { seconds: 1790000000 nanos: 123000000 }
-    result { summary: "s" output: "o" evidence: "e" usage { model: "m" input_tokens: 5 } }
+    result {
+      summary: "s"
+      output: "o"
+      evidence: "e"
+      usage { model: "m" input_tokens: 5 }
+    }
     history {
       generation: 1
       agent_id: "a"
@@ -368,8 +382,9 @@ TEST(TaskConvertTest, TellsStatsPausesAndDirectives) {
   counts.oldest_ready = kNow - absl::Seconds(5);
   v1::LaneStats stats;
   ToProto(Lane::kHigh, counts, true, 4, kNow, &stats);
-  Same(stats, "lane: LANE_HIGH ready: 1 held: 2 assigned_or_running: 3 verifying: 4 dead_letter: 5 finished: 6 "
-              "oldest_ready_age { seconds: 5 } paused: true weight: 4");
+  Same(stats,
+       "lane: LANE_HIGH ready: 1 held: 2 assigned_or_running: 3 verifying: 4 dead_letter: 5 finished: 6 "
+       "oldest_ready_age { seconds: 5 } paused: true weight: 4");
 
   const auto lane = ToPauseEntry(Read<v1::QueueTarget>("lane: LANE_LOW"), "why", "who", kNow);
   const auto project = ToPauseEntry(Read<v1::QueueTarget>("project: 'p'"), "why", "who", kNow);
@@ -377,7 +392,8 @@ TEST(TaskConvertTest, TellsStatsPausesAndDirectives) {
   EXPECT_FALSE(ToPauseEntry(Read<v1::QueueTarget>("task_id: 'x'"), "", "", kNow).ok());
   v1::Pause pause;
   ToProto(*lane, &pause);
-  Same(pause, "target { lane: LANE_LOW } reason: 'why' principal: 'who' create_time { seconds: 1790000000 nanos: 123000000 }");
+  Same(pause,
+       "target { lane: LANE_LOW } reason: 'why' principal: 'who' create_time { seconds: 1790000000 nanos: 123000000 }");
   const auto back = FromProto(pause);
   ASSERT_TRUE(back.ok());
   EXPECT_EQ(back->key, lane->key);
@@ -400,8 +416,8 @@ TEST(TaskConvertTest, TellsStatsPausesAndDirectives) {
 }
 
 TEST(CommandConvertTest, ReadsAssignmentsVerdictsAndHolds) {
-  const auto assign = ToCommand(Read<v1::Assignment>(
-      "task_id: '$ID' generation: 2 agent_id: 'a' session_epoch: 3 shard_epoch: 4 routing: 'r'"));
+  const auto assign = ToCommand(
+      Read<v1::Assignment>("task_id: '$ID' generation: 2 agent_id: 'a' session_epoch: 3 shard_epoch: 4 routing: 'r'"));
   ASSERT_TRUE(assign.ok()) << assign.status();
   EXPECT_EQ(assign->id, SomeId());
   const Assign& given = std::get<Assign>(assign->what);
@@ -411,8 +427,8 @@ TEST(CommandConvertTest, ReadsAssignmentsVerdictsAndHolds) {
   EXPECT_EQ(given.shard_epoch, 4);
   EXPECT_EQ(given.routing, "r");
 
-  const auto conclude = ToCommand(
-      Read<v1::Conclusion>("task_id: '$ID' generation: 2 verdict: VERDICT_PARTIAL failure { reason: 'X' message: 'm' }"));
+  const auto conclude = ToCommand(Read<v1::Conclusion>(
+      "task_id: '$ID' generation: 2 verdict: VERDICT_PARTIAL failure { reason: 'X' message: 'm' }"));
   ASSERT_TRUE(conclude.ok()) << conclude.status();
   EXPECT_EQ(std::get<Conclude>(conclude->what).verdict, Verdict::kPartial);
   EXPECT_EQ(std::get<Conclude>(conclude->what).failure, (Failure{"X", "m"}));
@@ -425,8 +441,8 @@ TEST(CommandConvertTest, ReadsAssignmentsVerdictsAndHolds) {
 
 template <class What>
 What Reported(const std::string& text) {
-  const auto command = ToCommand(
-      Read<v1::TaskReport>("task_id: '$ID' generation: 5 agent_id: 'a' session_epoch: 6 " + text));
+  const auto command =
+      ToCommand(Read<v1::TaskReport>("task_id: '$ID' generation: 5 agent_id: 'a' session_epoch: 6 " + text));
   if (!command.ok()) {
     ADD_FAILURE() << command.status();
     return {};
@@ -468,7 +484,8 @@ TEST(CommandConvertTest, RefusesABadItemWithItsFaults) {
 
 TEST(CommandConvertTest, KeepsFiltersBothWays) {
   const std::string text =
-      "states: [TASK_STATE_QUEUED, TASK_STATE_DEAD_LETTER] lanes: LANE_LOW projects: 'p' task_types: 't' create_time_from { "
+      "states: [TASK_STATE_QUEUED, TASK_STATE_DEAD_LETTER] lanes: LANE_LOW projects: 'p' task_types: 't' "
+      "create_time_from { "
       "seconds: 5 } title_contains: 'x' hold_reasons: HOLD_REASON_PAUSED agent_id: 'a' principal: 'w'";
   const TaskFilter filter = ToFilter(Read<v1::TaskFilter>(text));
   EXPECT_THAT(filter.states, ElementsAre(TaskState::kQueued, TaskState::kDeadLetter));

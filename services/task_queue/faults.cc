@@ -19,7 +19,8 @@ void FieldPath::AppendTo(std::string& out) const {
       break;
     case Kind::kKey:
       out += "[\"";
-      for (const char c : text_.substr(0, kShownKeyBytes)) out += c >= ' ' && c <= '~' && c != '"' && c != '\\' ? c : '?';
+      for (const char c : text_.substr(0, kShownKeyBytes))
+        out += c >= ' ' && c <= '~' && c != '"' && c != '\\' ? c : '?';
       out += text_.size() > kShownKeyBytes ? "...\"]" : "\"]";
       break;
   }

@@ -12,8 +12,8 @@
 
 namespace switchyard::task_queue {
 
-// Where a field stands: a chain of steps on the stack. Each step borrows the one before and its text, so that a chain of
-// temporaries is good for the expression it stands in and no longer.
+// Where a field stands: a chain of steps on the stack. Each step borrows the one before and its text, so that a chain
+// of temporaries is good for the expression it stands in and no longer.
 class FieldPath {
  public:
   // `root` may be empty.

@@ -1,4 +1,5 @@
-// What fields of the same kind have in common. Each check adds its faults to the list, with the limit and what was given.
+// What fields of the same kind have in common. Each check adds its faults to the list, with the limit and what was
+// given.
 #pragma once
 
 #include <cstddef>

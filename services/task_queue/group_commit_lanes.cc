@@ -109,7 +109,7 @@ void GroupCommitLanes::Conclude(Outcome<Result>& outcome) {
 
 void GroupCommitLanes::Submit(Submission submission, SubmitAnswer answer) {
   submit_->Submit(std::move(submission),
-                  [this, answer = std::move(answer)](absl::StatusOr<Outcome<Submitted>> outcome) {
+                  [this, answer = std::move(answer)](absl::StatusOr<Outcome<Submitted>> outcome) mutable {
                     if (!outcome.ok()) return answer(outcome.status());
                     Conclude(*outcome);
                     answer(std::move(outcome->result));
@@ -121,7 +121,7 @@ void GroupCommitLanes::Execute(Command command, ExecuteAnswer answer) {
   if (std::holds_alternative<Assign>(command.what)) kind = kAssign;
   if (std::holds_alternative<Report>(command.what)) kind = kReport;
   commands_[kind]->Submit(std::move(command),
-                          [this, answer = std::move(answer)](absl::StatusOr<Outcome<Executed>> outcome) {
+                          [this, answer = std::move(answer)](absl::StatusOr<Outcome<Executed>> outcome) mutable {
                             if (!outcome.ok()) return answer(outcome.status());
                             Conclude(*outcome);
                             answer(std::move(outcome->result));

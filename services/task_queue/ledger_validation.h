@@ -1,5 +1,5 @@
-// Requests of TaskLedgerService. Validate() is about a call as a whole: how many items, whose session. What is wrong with
-// one item of a batch refuses that item alone, so items are checked one by one, with paths relative to the item.
+// Requests of TaskLedgerService. Validate() is about a call as a whole: how many items, whose session. What is wrong
+// with one item of a batch refuses that item alone, so items are checked one by one, with paths relative to the item.
 #pragma once
 
 #include "services/task_queue/faults.h"

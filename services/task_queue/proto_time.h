@@ -7,8 +7,8 @@
 
 namespace switchyard::task_queue {
 
-// As the messages' own documentation demands: within the years 1 to 9999 (±10,000 years for spans), nanos in range and of
-// the sign of the seconds.
+// As the messages' own documentation demands: within the years 1 to 9999 (±10,000 years for spans), nanos in range and
+// of the sign of the seconds.
 bool IsNormalised(const google::protobuf::Timestamp& time);
 bool IsNormalised(const google::protobuf::Duration& span);
 

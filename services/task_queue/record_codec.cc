@@ -192,8 +192,7 @@ absl::Status DecodePolicy(const rows::Policy& in, std::int64_t base, TaskPolicy*
   policy->max_attempts = in.max_attempts();
   policy->backoff.reserve(in.backoff_size());
   for (const std::int64_t wait : in.backoff()) policy->backoff.push_back(DurationOf(wait));
-  SY_RETURN_IF_ERROR(
-      GetEnum(in.on_lost(), OnLost::kRetry, OnLost::kRetry, OnLost::kDeadLetter, &policy->on_lost));
+  SY_RETURN_IF_ERROR(GetEnum(in.on_lost(), OnLost::kRetry, OnLost::kRetry, OnLost::kDeadLetter, &policy->on_lost));
   policy->needs_verdict = in.needs_verdict();
   policy->uses_model = in.uses_model();
   policy->accept = DurationOf(in.accept());

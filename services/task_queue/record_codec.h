@@ -13,7 +13,7 @@
 
 namespace switchyard::task_queue {
 
-// A fresh task takes about 40 bytes and its `matching`.
+// A fresh task takes about 50 bytes and its `matching`.
 std::string EncodeRecord(const TaskRecord& record);
 // DATA_LOSS, STORED_DATA_CORRUPT, for anything that EncodeRecord did not write. Fields of later versions are ignored.
 absl::StatusOr<TaskRecord> DecodeRecord(std::string_view bytes);

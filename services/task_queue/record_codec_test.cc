@@ -256,7 +256,8 @@ TEST(RecordCodecTest, SurvivesEveryTruncationAndManyBitFlips) {
     const absl::Status status = DecodeRecord(some).status();
     EXPECT_TRUE(status.ok() || status.code() == absl::StatusCode::kDataLoss) << status;
   };
-  for (std::size_t size = 0; size < bytes.size(); ++size) expect_ok_or_data_loss(std::string_view(bytes).substr(0, size));
+  for (std::size_t size = 0; size < bytes.size(); ++size)
+    expect_ok_or_data_loss(std::string_view(bytes).substr(0, size));
   for (int i = 0; i < 5000; ++i) {
     std::string broken = bytes;
     broken[random.Number(0, static_cast<int>(bytes.size()) - 1)] ^= static_cast<char>(1 << random.Number(0, 7));

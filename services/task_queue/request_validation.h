@@ -1,5 +1,5 @@
-// Requests of TaskQueueService as a whole: all faults at once, never more than FaultList keeps. The caller turns what is
-// not empty into InvalidFields().
+// Requests of TaskQueueService as a whole: all faults at once, never more than FaultList keeps. The caller turns what
+// is not empty into InvalidFields().
 #pragma once
 
 #include <string_view>

@@ -51,7 +51,8 @@ TEST(RequestValidationTest, ChecksSubmissions) {
   EXPECT_THAT(ValidateRequestId("", "request_id"), IsEmpty());
   EXPECT_THAT(Validate(v1::SubmitTasksRequest(), kNow), ElementsAre(Fault("tasks", "1 to 1000")));
   EXPECT_THAT(
-      Validate(Read<v1::SubmitTasksRequest>("tasks { spec { command { argv: 'x' } } } tasks { spec { prompt {} } }"), kNow),
+      Validate(Read<v1::SubmitTasksRequest>("tasks { spec { command { argv: 'x' } } } tasks { spec { prompt {} } }"),
+               kNow),
       ElementsAre(Fault("tasks[1].spec.prompt.instruction", "must not be empty")));
   v1::SubmitTasksRequest many;
   for (int i = 0; i < 1001; ++i) many.add_tasks()->mutable_spec()->mutable_command()->add_argv("x");
@@ -114,11 +115,13 @@ TEST(LedgerValidationTest, BoundsBatches) {
 }
 
 TEST(LedgerValidationTest, ChecksSessionsShardsAndFeeds) {
-  EXPECT_THAT(Faults<v1::OpenSessionRequest>("agent_id: 'a' hub_id: 'h' held { task_id: '$ID' generation: 1 }"), IsEmpty());
+  EXPECT_THAT(Faults<v1::OpenSessionRequest>("agent_id: 'a' hub_id: 'h' held { task_id: '$ID' generation: 1 }"),
+              IsEmpty());
   EXPECT_THAT(Faults<v1::OpenSessionRequest>("held { task_id: 'x' }"),
               ElementsAre(Fault("agent_id", "must not be empty"), Fault("hub_id", "must not be empty"),
                           Fault("held[0].task_id", "UUID"), Fault("held[0].generation", "at least 1, got 0")));
-  EXPECT_THAT(Faults<v1::AcquireShardsRequest>("owner_id: 'o' want: 17"), ElementsAre(Fault("want", "0 to 16, got 17")));
+  EXPECT_THAT(Faults<v1::AcquireShardsRequest>("owner_id: 'o' want: 17"),
+              ElementsAre(Fault("want", "0 to 16, got 17")));
   EXPECT_THAT(Faults<v1::WatchReadyRequest>("shards: 16 window: 10001"),
               ElementsAre(Fault("shards[0]", "0 to 15, got 16"), Fault("window", "0 to 10000, got 10001")));
   EXPECT_THAT(Faults<v1::WatchDirectivesRequest>(""), IsEmpty());
@@ -131,10 +134,12 @@ TEST(LedgerValidationTest, ChecksItems) {
   assignment.set_routing(std::string(16385, 'r'));
   FaultList faults;
   CheckItem(assignment, faults);
-  EXPECT_THAT(std::move(faults).Take(), ElementsAre(Fault("generation", "at least 0, got -1"), Fault("agent_id", "empty"),
-                                                    Fault("routing", "at most 16384 bytes, got 16385")));
+  EXPECT_THAT(std::move(faults).Take(),
+              ElementsAre(Fault("generation", "at least 0, got -1"), Fault("agent_id", "empty"),
+                          Fault("routing", "at most 16384 bytes, got 16385")));
   EXPECT_THAT(ItemFaults<v1::Conclusion>("task_id: '$ID' generation: 1"), ElementsAre(Fault("verdict", "must be set")));
-  EXPECT_THAT(ItemFaults<v1::Hold>("task_id: '$ID' reason: HOLD_REASON_PAUSED"), ElementsAre(Fault("reason", "people")));
+  EXPECT_THAT(ItemFaults<v1::Hold>("task_id: '$ID' reason: HOLD_REASON_PAUSED"),
+              ElementsAre(Fault("reason", "people")));
   EXPECT_THAT(ItemFaults<v1::Hold>("task_id: '$ID'"), ElementsAre(Fault("reason", "must be set")));
 }
 

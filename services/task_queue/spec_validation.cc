@@ -184,8 +184,8 @@ void CheckLimits(const FieldPath& path, const v1::TaskSpec& spec, absl::Time now
 
 void CheckSpec(const FieldPath& path, const v1::TaskSpec& spec, absl::Time now, FaultList& faults) {
   if (spec.schema_version() < 0 || spec.schema_version() > kSchemaVersion) {
-    faults.Add(path.Field("schema_version"), "SCHEMA_VERSION_UNSUPPORTED: this server understands 0 to ", kSchemaVersion,
-               ", got ", spec.schema_version());
+    faults.Add(path.Field("schema_version"), "SCHEMA_VERSION_UNSUPPORTED: this server understands 0 to ",
+               kSchemaVersion, ", got ", spec.schema_version());
   }
   if (const std::size_t size = spec.ByteSizeLong(); size > static_cast<std::size_t>(kMaxSpecBytes)) {
     faults.Add(path, "a specification has at most ", kMaxSpecBytes, " bytes, got ", size);

@@ -1,4 +1,5 @@
-// Whether a specification keeps the limits that the contract states. All faults at once; a good one costs no allocation.
+// Whether a specification keeps the limits that the contract states. All faults at once; a good one costs no
+// allocation.
 #pragma once
 
 #include <string_view>

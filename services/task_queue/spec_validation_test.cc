@@ -50,56 +50,68 @@ std::vector<FieldViolation> FaultsAfter(const std::function<void(v1::TaskSpec&)>
 TEST(SpecValidationTest, AcceptsTheLeastTask) { EXPECT_THAT(Faults(Minimal()), IsEmpty()); }
 
 TEST(SpecValidationTest, AcceptsATaskThatUsesEverything) {
-  EXPECT_THAT(Faults(Spec(R"pb(
-                schema_version: 1
-                title: "größer"
-                description: "two\nlines\twith a tab"
-                command {
-                  argv: "make"
-                  argv: ""
-                  argv: "a\nb"
-                  working_directory: "src/..hidden/x"
-                  environment { key: "PATH_1" value: "" }
-                  stdin: "\000\377"
-                }
-                lane: LANE_LOW
-                project: "team-a/core_x.1"
-                task_type: "docs"
-                role: "writer"
-                complexity: COMPLEXITY_COMPLEX
-                routine: true
-                model_pin { model: "qwen2.5-coder:7b" endpoint: "host-a" allow_fallback: true }
-                capabilities: "model:qwen2.5-coder:7b@host-a"
-                context { repository: "https://example.org/x.git" branch: "a/b" files: "a/b.cc" references: "see there" }
-                success_criteria: "It builds."
-                verification { name: "f" timeout { seconds: 5 } file_exists { path: "out/a" } }
-                verification { file_contains { path: "a" text: "b" } optional: true }
-                verification { test_passes { argv: "ctest" } }
-                verification { command_succeeds { argv: "true" } }
-                verification { git_clean {} }
-                verification { diff_not_empty {} }
-                verification { changed_only { globs: "docs/**" globs: "*.{h,cc}" } }
-                verification { max_diff_lines { lines: 500 } }
-                verification { json_valid { path: "a.json" schema_json: "{\"type\": [\"object\"]}" } }
-                verification { http_ok { url: "HTTPS://example.org:8443/x?y=%20" expected_status: 204 } }
-                verification { no_secrets {} }
-                verdict_policy: VERDICT_POLICY_REQUIRED
-                time_limits {
-                  accept { seconds: 3600 }
-                  run { seconds: 604800 }
-                  stuck { nanos: 1 }
-                  complete_by { seconds: 1000 }
-                  time_to_live { seconds: 60 }
-                }
-                retry_policy { max_attempts: 20 backoff {} backoff { seconds: 604800 } }
-                on_lost: ON_LOST_RETRY
-                effects: EFFECTS_HOST
-                expected_duration { seconds: 30 }
-                start_time { seconds: 1790000600 }
-                resource_limits { max_tokens: 1 max_cost_micros: 1 }
-                metadata { key: "team" value: "a\nb" }
-              )pb")),
-              IsEmpty());
+  EXPECT_THAT(
+      Faults(Spec(R"pb(
+        schema_version: 1
+        title: "größer"
+        description: "two\nlines\twith a tab"
+        command {
+          argv: "make"
+          argv: ""
+          argv: "a\nb"
+          working_directory: "src/..hidden/x"
+          environment { key: "PATH_1" value: "" }
+          stdin: "\000\377"
+        }
+        lane: LANE_LOW
+        project: "team-a/core_x.1"
+        task_type: "docs"
+        role: "writer"
+        complexity: COMPLEXITY_COMPLEX
+        routine: true
+        model_pin { model: "qwen2.5-coder:7b" endpoint: "host-a" allow_fallback: true }
+        capabilities: "model:qwen2.5-coder:7b@host-a"
+        context { repository: "https://example.org/x.git" branch: "a/b" files: "a/b.cc" references: "see there" }
+        success_criteria: "It builds."
+        verification {
+          name: "f"
+          timeout { seconds: 5 }
+          file_exists { path: "out/a" }
+        }
+        verification {
+          file_contains { path: "a" text: "b" }
+          optional: true
+        }
+        verification { test_passes { argv: "ctest" } }
+        verification { command_succeeds { argv: "true" } }
+        verification { git_clean {} }
+        verification { diff_not_empty {} }
+        verification { changed_only { globs: "docs/**" globs: "*.{h,cc}" } }
+        verification { max_diff_lines { lines: 500 } }
+        verification { json_valid { path: "a.json" schema_json: "{\"type\": [\"object\"]}" } }
+        verification { http_ok { url: "HTTPS://example.org:8443/x?y=%20" expected_status: 204 } }
+        verification { no_secrets {} }
+        verdict_policy: VERDICT_POLICY_REQUIRED
+        time_limits {
+          accept { seconds: 3600 }
+          run { seconds: 604800 }
+          stuck { nanos: 1 }
+          complete_by { seconds: 1000 }
+          time_to_live { seconds: 60 }
+        }
+        retry_policy {
+          max_attempts: 20
+          backoff {}
+          backoff { seconds: 604800 }
+        }
+        on_lost: ON_LOST_RETRY
+        effects: EFFECTS_HOST
+        expected_duration { seconds: 30 }
+        start_time { seconds: 1790000600 }
+        resource_limits { max_tokens: 1 max_cost_micros: 1 }
+        metadata { key: "team" value: "a\nb" }
+      )pb")),
+      IsEmpty());
 }
 
 TEST(SpecValidationTest, ReportsAllFaultsAtOnce) {
@@ -111,13 +123,13 @@ TEST(SpecValidationTest, ReportsAllFaultsAtOnce) {
     time_limits { run { seconds: -5 } }
     dependencies { task_id: "x" }
   )pb"));
-  EXPECT_THAT(faults, UnorderedElementsAre(
-                          Fault("spec.schema_version", "SCHEMA_VERSION_UNSUPPORTED: this server understands 0 to 1, got 2"),
-                          Fault("spec.command.argv", "1 to 256 entries, got none"),
-                          Fault("spec.command.working_directory", "absolute"), Fault("spec.project", "lower-case"),
-                          Fault("spec.retry_policy.max_attempts", "0 to 20, got -1"),
-                          Fault("spec.time_limits.run", "must not be negative, got -5s"),
-                          Fault("spec.dependencies", "not supported")));
+  EXPECT_THAT(
+      faults,
+      UnorderedElementsAre(
+          Fault("spec.schema_version", "SCHEMA_VERSION_UNSUPPORTED: this server understands 0 to 1, got 2"),
+          Fault("spec.command.argv", "1 to 256 entries, got none"), Fault("spec.command.working_directory", "absolute"),
+          Fault("spec.project", "lower-case"), Fault("spec.retry_policy.max_attempts", "0 to 20, got -1"),
+          Fault("spec.time_limits.run", "must not be negative, got -5s"), Fault("spec.dependencies", "not supported")));
 }
 
 TEST(SpecValidationTest, NeedsSomethingToExecute) {
@@ -160,7 +172,8 @@ TEST(SpecValidationTest, ChecksJson) {
 TEST(SpecValidationTest, ChecksVerificationSteps) {
   const auto faults = [](const std::string& step) { return FaultsWith("verification { " + step + " }"); };
   EXPECT_THAT(faults(""), ElementsAre(Fault("spec.verification[0].check", "got none")));
-  EXPECT_THAT(faults("file_exists {}"), ElementsAre(Fault("spec.verification[0].file_exists.path", "must not be empty")));
+  EXPECT_THAT(faults("file_exists {}"),
+              ElementsAre(Fault("spec.verification[0].file_exists.path", "must not be empty")));
   EXPECT_THAT(faults("file_exists { path: '..' }"), SizeIs(1));
   EXPECT_THAT(faults("file_exists { path: 'a/..' }"), SizeIs(1));
   EXPECT_THAT(faults("file_contains { path: 'a' }"),
@@ -176,8 +189,10 @@ TEST(SpecValidationTest, ChecksVerificationSteps) {
               ElementsAre(Fault("spec.verification[0].json_valid.schema_json", "JSON object")));
   EXPECT_THAT(faults("git_clean {} timeout { seconds: 1 nanos: -1 }"),
               ElementsAre(Fault("spec.verification[0].timeout", "not a valid duration")));
-  for (const std::string url : {"ftp://x/", "http://", "https:///x", "example.org", "http", "javascript:x", "http://:80/"}) {
-    EXPECT_THAT(faults("http_ok { url: '" + url + "' }"), ElementsAre(Fault("spec.verification[0].http_ok.url", "http")))
+  for (const std::string url :
+       {"ftp://x/", "http://", "https:///x", "example.org", "http", "javascript:x", "http://:80/"}) {
+    EXPECT_THAT(faults("http_ok { url: '" + url + "' }"),
+                ElementsAre(Fault("spec.verification[0].http_ok.url", "http")))
         << url;
   }
   EXPECT_THAT(faults("http_ok { url: 'http://x' expected_status: 99 }"),
@@ -199,7 +214,7 @@ TEST(SpecValidationTest, RefusesUnknownEnumerators) {
 
 TEST(SpecValidationTest, ChecksTimes) {
   EXPECT_THAT(FaultsWith("time_limits { accept { seconds: 3601 } }"),
-              ElementsAre(Fault("spec.time_limits.accept", "at most 1h, got 1h0m1s")));
+              ElementsAre(Fault("spec.time_limits.accept", "at most 1h, got 1h1s")));
   EXPECT_THAT(FaultsWith("time_limits { run { seconds: 604801 } }"), SizeIs(1));
   EXPECT_THAT(FaultsWith("time_limits { run { seconds: 9223372036854775807 } }"),
               ElementsAre(Fault("spec.time_limits.run", "not a valid duration")));
@@ -231,10 +246,12 @@ TEST(SpecValidationTest, StatesEveryLimitAndWhatWasGiven) {
       {"spec.description", "at most 65536 bytes", [](auto& s) { s.set_description(std::string(65537, 'x')); }},
       {"spec.description", "NUL", [](auto& s) { s.set_description(std::string("a\0b", 3)); }},
       {"spec.description", "UTF-8", [](auto& s) { s.set_description("a\xc3("); }},
-      {"spec.command.argv", "at most 256 entries, got 257", [&](auto& s) { many(s.mutable_command()->mutable_argv(), 256); }},
+      {"spec.command.argv", "at most 256 entries, got 257",
+       [&](auto& s) { many(s.mutable_command()->mutable_argv(), 256); }},
       {"spec.command.argv[1]", "32768", [](auto& s) { s.mutable_command()->add_argv(std::string(32769, 'x')); }},
       {"spec.command.stdin", "262144", [](auto& s) { s.mutable_command()->set_stdin(std::string(262145, 'x')); }},
-      {"spec.prompt.instruction", "524288", [](auto& s) { s.mutable_prompt()->set_instruction(std::string(524289, 'x')); }},
+      {"spec.prompt.instruction", "524288",
+       [](auto& s) { s.mutable_prompt()->set_instruction(std::string(524289, 'x')); }},
       {"spec.project", "at most 100 bytes, got 101", [](auto& s) { s.set_project(std::string(101, 'x')); }},
       {"spec.task_type", "100", [](auto& s) { s.set_task_type(std::string(101, 'x')); }},
       {"spec.role", "100", [](auto& s) { s.set_role(std::string(101, 'x')); }},
@@ -260,15 +277,17 @@ TEST(SpecValidationTest, StatesEveryLimitAndWhatWasGiven) {
       {"spec.continues_task_id", "not supported", [](auto& s) { s.set_continues_task_id("x"); }},
   };
   for (const Case& test : cases) {
-    EXPECT_THAT(FaultsAfter(test.change), ElementsAre(Fault(test.field, test.words))) << test.field << ": " << test.words;
+    EXPECT_THAT(FaultsAfter(test.change), ElementsAre(Fault(test.field, test.words)))
+        << test.field << ": " << test.words;
   }
 }
 
 TEST(SpecValidationTest, CountsAHundredThousandKeysInOneFault) {
-  EXPECT_THAT(FaultsAfter([](auto& spec) {
-                for (int i = 0; i < 100000; ++i) (*spec.mutable_metadata())[absl::StrCat("k", i)] = "v";
-              }),
-              ElementsAre(Fault("spec", "at most 1048576 bytes"), Fault("spec.metadata", "at most 64 entries, got 100000")));
+  EXPECT_THAT(
+      FaultsAfter([](auto& spec) {
+        for (int i = 0; i < 100000; ++i) (*spec.mutable_metadata())[absl::StrCat("k", i)] = "v";
+      }),
+      ElementsAre(Fault("spec", "at most 1048576 bytes"), Fault("spec.metadata", "at most 64 entries, got 100000")));
 }
 
 TEST(SpecValidationTest, BoundsItsAnswer) {
@@ -281,14 +300,14 @@ TEST(SpecValidationTest, BoundsItsAnswer) {
 }
 
 TEST(SpecValidationTest, ShowsKeysHarmlessly) {
-  const auto faults = FaultsAfter(
-      [](auto& spec) { (*spec.mutable_metadata())["\x1b[31m\"" + std::string(200, 'k')] = "v"; });
+  const auto faults =
+      FaultsAfter([](auto& spec) { (*spec.mutable_metadata())["\x1b[31m\"" + std::string(200, 'k')] = "v"; });
   ASSERT_THAT(faults, SizeIs(1));
   EXPECT_THAT(faults[0].field, HasSubstr("spec.metadata[\"?[31m?kkk"));
   EXPECT_LT(faults[0].field.size(), 90u);
 }
 
-TEST(SpecValidationTest, RefusesATimeThatHasPassedNever) {
+TEST(SpecValidationTest, TakesTimesThatHavePassedSoThatARepeatIsAnsweredAsBefore) {
   EXPECT_THAT(FaultsWith("start_time { seconds: 1 } time_limits { complete_by { seconds: 1 } }"), IsEmpty());
 }
 

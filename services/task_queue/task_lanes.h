@@ -1,7 +1,6 @@
 #pragma once
 
-#include <functional>
-
+#include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "services/task_queue/commands.h"
 #include "services/task_queue/task_queue.h"
@@ -12,8 +11,8 @@ namespace switchyard::task_queue {
 // commit, exactly once. Thread-safe; never blocks: what does not fit is answered QUEUE_FULL at once.
 class TaskLanes {
  public:
-  using SubmitAnswer = std::function<void(absl::StatusOr<Submitted>)>;
-  using ExecuteAnswer = std::function<void(absl::StatusOr<Executed>)>;
+  using SubmitAnswer = absl::AnyInvocable<void(absl::StatusOr<Submitted>)>;
+  using ExecuteAnswer = absl::AnyInvocable<void(absl::StatusOr<Executed>)>;
 
   virtual ~TaskLanes() = default;
   virtual void Submit(Submission submission, SubmitAnswer answer) = 0;

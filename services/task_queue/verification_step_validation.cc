@@ -37,13 +37,15 @@ void Check(const FieldPath& path, const v1::MaxDiffLines& check, FaultList& faul
 
 void Check(const FieldPath& path, const v1::JsonValid& check, FaultList& faults) {
   CheckInnerPath(path.Field("path"), check.path(), faults);
-  if (!check.schema_json().empty()) CheckJsonObject(path.Field("schema_json"), check.schema_json(), kSchemaBytes, faults);
+  if (!check.schema_json().empty())
+    CheckJsonObject(path.Field("schema_json"), check.schema_json(), kSchemaBytes, faults);
 }
 
 // The host may be anything; that it can be reached is for the check itself to find out.
 bool IsHttpUrl(std::string_view url) {
   std::string scheme(url.substr(0, url.find("://")));
-  std::transform(scheme.begin(), scheme.end(), scheme.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; });
+  std::transform(scheme.begin(), scheme.end(), scheme.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; });
   if (scheme != "http" && scheme != "https") return false;
   if (scheme.size() == url.size()) return false;
   const std::string_view rest = url.substr(scheme.size() + 3);
@@ -57,7 +59,8 @@ void Check(const FieldPath& path, const v1::HttpOk& check, FaultList& faults) {
   if (!check.url().empty() && check.url().size() <= kLinkBytes && !IsHttpUrl(check.url())) {
     faults.Add(url, "must be an http:// or https:// address with a host");
   }
-  if (check.expected_status() != 0) CheckNumber(path.Field("expected_status"), check.expected_status(), 100, 599, faults);
+  if (check.expected_status() != 0)
+    CheckNumber(path.Field("expected_status"), check.expected_status(), 100, 599, faults);
 }
 
 }  // namespace

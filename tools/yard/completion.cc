@@ -8,16 +8,16 @@
 namespace switchyard::yard {
 namespace {
 
-constexpr std::string_view kBash = R"(# bash completion of yard
+constexpr std::string_view kBash = R"sh(# bash completion of yard
 _yard() {
   local IFS=$'\n' current="${COMP_WORDS[COMP_CWORD]}" found
   found="$(yard __complete -- "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)" if[["$found" == "@files"]];
 then COMPREPLY = ($(compgen - f-- "$current")) else COMPREPLY = ($(compgen - W "$found" --"$current")) fi
 }
 complete -o filenames -F _yard yard
-)";
+)sh";
 
-constexpr std::string_view kZsh = R"(#compdef yard
+constexpr std::string_view kZsh = R"sh(#compdef yard
 _yard() {
   local -a found
   found=("${(@f)$(yard __complete -- "${(@)words[2,CURRENT]}" 2>/dev/null)}")
@@ -32,9 +32,9 @@ if [[ "${funcstack[1]}" == "_yard" ]]; then
 else
   compdef _yard yard
 fi
-)";
+)sh";
 
-constexpr std::string_view kFish = R"(# fish completion of yard
+constexpr std::string_view kFish = R"sh(# fish completion of yard
 function __yard_complete
     set -l words (commandline -opc) (commandline -ct)
     set -l found (yard __complete -- $words[2..-1] 2>/dev/null)
@@ -45,7 +45,7 @@ function __yard_complete
     end
 end
 complete -c yard -f -a '(__yard_complete)'
-)";
+)sh";
 
 // Where the words before the one being typed have led.
 struct Position {

@@ -1,0 +1,20 @@
+# sy_fuzz(<name> SOURCES ... DEPS ...): a libFuzzer program in build/<preset>/fuzz. Only with clang and SWITCHYARD_FUZZ,
+# best in a build of its own: CC=clang CXX=clang++ cmake -DSWITCHYARD_FUZZ=ON -DSWITCHYARD_SANITIZE=address.
+option(SWITCHYARD_FUZZ "Build the fuzz programs; needs clang" OFF)
+if(SWITCHYARD_FUZZ AND NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  message(FATAL_ERROR "SWITCHYARD_FUZZ needs clang, this is ${CMAKE_CXX_COMPILER_ID}")
+endif()
+if(SWITCHYARD_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
+
+function(sy_fuzz name)
+  if(NOT SWITCHYARD_FUZZ)
+    return()
+  endif()
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/fuzz")
+  target_link_libraries(${name} PRIVATE switchyard_options ${ARG_DEPS})
+  target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+endfunction()

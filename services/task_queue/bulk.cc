@@ -1,0 +1,50 @@
+#include "services/task_queue/bulk.h"
+
+#include <utility>
+
+#include "absl/container/flat_hash_set.h"
+#include "libs/base/status_macros.h"
+#include "services/task_queue/command_convert.h"
+#include "services/task_queue/request_validation.h"
+#include "services/task_queue/task_queue_errors.h"
+
+namespace switchyard::task_queue {
+
+absl::StatusOr<std::vector<TaskId>> BulkChanges::Select(const v1::TaskSelection& selection,
+                                                        std::vector<TaskState> states, bool check_count) {
+  std::vector<TaskId> tasks;
+  if (!selection.has_filter()) {
+    absl::flat_hash_set<TaskId> seen;
+    for (const std::string& text : selection.task_ids()) {
+      SY_ASSIGN_OR_RETURN(const TaskId id, TaskId::Parse(text));
+      if (seen.insert(id).second) tasks.push_back(id);
+    }
+  } else {
+    TaskFilter filter = ToFilter(selection.filter());
+    if (filter.states.empty()) filter.states = std::move(states);
+    std::optional<TaskId> cursor;
+    do {
+      SY_ASSIGN_OR_RETURN(TaskPage page, store_.List(filter, /*newest_first=*/false, cursor, kMaxPageSize));
+      for (const StoredTask& task : page.tasks) tasks.push_back(task.record.id);
+      if (tasks.size() > kMaxSelected) return SelectionTooLarge(kMaxSelected);
+      cursor = page.next;
+    } while (cursor.has_value());
+  }
+  const int count = static_cast<int>(tasks.size());
+  if (check_count && selection.has_expected_count() && selection.expected_count() != count) {
+    return CountChanged(selection.expected_count(), count);
+  }
+  return tasks;
+}
+
+void BulkChanges::Apply(const std::vector<TaskId>& tasks, const std::function<Command(const TaskId&)>& make,
+                        std::function<void(std::vector<absl::StatusOr<Executed>>)> done) {
+  if (tasks.empty()) return done({});
+  auto gather = std::make_shared<Gather<Executed>>(tasks.size(), std::move(done));  // Shared by all answers.
+  for (std::size_t i = 0; i < tasks.size(); ++i) {
+    lanes_.Execute(make(tasks[i]),
+                   [gather, i](absl::StatusOr<Executed> answer) { gather->Set(i, std::move(answer)); });
+  }
+}
+
+}  // namespace switchyard::task_queue

@@ -1,0 +1,299 @@
+#include "services/task_queue/task_ledger_rpc.h"
+
+#include <memory>
+#include <utility>
+
+#include "libs/base/status_macros.h"
+#include "libs/rpc/blocking.h"
+#include "services/task_queue/command_convert.h"
+#include "services/task_queue/decide.h"
+#include "services/task_queue/ledger_validation.h"
+#include "services/task_queue/proto_time.h"
+#include "services/task_queue/task_convert.h"
+
+namespace switchyard::task_queue {
+namespace {
+
+constexpr rpc::StreamLimits kReadyLimits{.max_messages = 4096, .max_bytes = 16u << 20};
+
+absl::Status Refusal(std::vector<FieldViolation> violations) {
+  return violations.empty() ? absl::OkStatus() : InvalidFields(std::move(violations));
+}
+
+template <class Response>
+void FillReportResults(const std::vector<absl::StatusOr<Executed>>& answers, const std::vector<std::string>& ids,
+                       Response& response) {
+  for (std::size_t i = 0; i < answers.size(); ++i) {
+    v1::ReportResult& result = *response.add_results();
+    result.set_task_id(ids[i]);
+    if (answers[i].ok()) {
+      result.set_state(static_cast<v1::TaskState>(answers[i]->state));
+    } else {
+      ToProto(answers[i].status(), result.mutable_error());
+    }
+  }
+}
+
+template <class Items>
+std::vector<std::string> IdsOf(const Items& items) {
+  std::vector<std::string> ids;
+  ids.reserve(items.size());
+  for (const auto& item : items) ids.push_back(item.task_id());
+  return ids;
+}
+
+void ToProto(const std::vector<HeldTask>& tasks, google::protobuf::RepeatedPtrField<v1::HeldTask>* out) {
+  for (const HeldTask& task : tasks) {
+    v1::HeldTask& held = *out->Add();
+    held.set_task_id(task.task.ToString());
+    held.set_generation(ToInt(task.generation));
+  }
+}
+
+}  // namespace
+
+TaskLedgerRpc::TaskLedgerRpc(rpc::CallGate& gate, const RpcDeps& deps, DirectiveFeed& directives,
+                             SessionDesk& sessions, const Rules& rules)
+    : rpc_(gate, v1::TaskLedgerService::service_full_name()),
+      deps_(deps),
+      directives_(directives),
+      sessions_(sessions),
+      rules_(rules) {}
+
+template <class Items>
+void TaskLedgerRpc::ExecuteAll(const Items& items,
+                               std::function<void(std::vector<absl::StatusOr<Executed>>)> done) {
+  auto gather = std::make_shared<Gather<Executed>>(items.size(), std::move(done));  // Shared by all answers.
+  for (int i = 0; i < items.size(); ++i) {
+    absl::StatusOr<Command> command = ToCommand(items[i]);
+    if (!command.ok()) {
+      gather->Set(i, command.status());
+      continue;
+    }
+    deps_.lanes.Execute(*std::move(command), [this, gather, i](absl::StatusOr<Executed> answer) {
+      if (!answer.ok()) {
+        deps_.meter.Refused(answer.status());
+      } else if (answer->record != nullptr) {
+        deps_.meter.Changed(*answer->record);
+      }
+      gather->Set(i, std::move(answer));
+    });
+  }
+}
+
+grpc::ServerWriteReactor<v1::WatchReadyResponse>* TaskLedgerRpc::WatchReady(grpc::CallbackServerContext* context,
+                                                                            const v1::WatchReadyRequest* request) {
+  return rpc_.Stream<v1::WatchReadyResponse>(
+      context, watch_ready_, request, kReadyLimits,
+      [this](const rpc::CallContext&, const v1::WatchReadyRequest& request,
+             std::shared_ptr<ReadyFeed::Stream> stream) -> absl::Status {
+        SY_RETURN_IF_ERROR(Refusal(Validate(request)));
+        return deps_.ready.Open(request, std::move(stream));
+      });
+}
+
+grpc::ServerWriteReactor<v1::WatchDirectivesResponse>* TaskLedgerRpc::WatchDirectives(
+    grpc::CallbackServerContext* context, const v1::WatchDirectivesRequest* request) {
+  return rpc_.Stream<v1::WatchDirectivesResponse>(
+      context, watch_directives_, request, rpc::StreamLimits{},
+      [this](const rpc::CallContext&, const v1::WatchDirectivesRequest& request,
+             std::shared_ptr<DirectiveFeed::Stream> stream) -> absl::Status {
+        SY_RETURN_IF_ERROR(Refusal(Validate(request)));
+        return directives_.Open(request, std::move(stream));
+      });
+}
+
+grpc::ServerUnaryReactor* TaskLedgerRpc::AssignTasks(grpc::CallbackServerContext* context,
+                                                     const v1::AssignTasksRequest* request,
+                                                     v1::AssignTasksResponse* response) {
+  return rpc_.Unary(
+      context, assign_, request, response,
+      [this](const rpc::CallContext& call, const v1::AssignTasksRequest& request, v1::AssignTasksResponse& response,
+             rpc::Done done) {
+        if (absl::Status refusal = Refusal(Validate(request)); !refusal.ok()) return done(refusal);
+        const auto answer = std::make_shared<rpc::Done>(std::move(done));  // std::function must be copyable.
+        ExecuteAll(request.assignments(), [this, start = call.start(), &response, answer,
+                                           ids = IdsOf(request.assignments())](
+                                              const std::vector<absl::StatusOr<Executed>>& answers) {
+          for (std::size_t i = 0; i < answers.size(); ++i) {
+            v1::AssignResult& result = *response.add_results();
+            result.set_task_id(ids[i]);
+            if (!answers[i].ok()) {
+              ToProto(answers[i].status(), result.mutable_error());
+              continue;
+            }
+            const TaskRecord& record = *answers[i]->record;
+            result.set_generation(ToInt(record.generation));
+            if (!result.mutable_spec()->ParseFromString(*answers[i]->spec)) {
+              ToProto(absl::DataLossError("the stored specification cannot be read"), result.mutable_error());
+            }
+            Set(AcceptBy(rules_, record), result.mutable_accept_by());
+          }
+          deps_.meter.Assigned(deps_.clock.Now() - start);
+          (*answer)(absl::OkStatus());
+        });
+      });
+}
+
+grpc::ServerUnaryReactor* TaskLedgerRpc::ReportTasks(grpc::CallbackServerContext* context,
+                                                     const v1::ReportTasksRequest* request,
+                                                     v1::ReportTasksResponse* response) {
+  return rpc_.Unary(
+      context, report_, request, response,
+      [this](const rpc::CallContext& call, const v1::ReportTasksRequest& request, v1::ReportTasksResponse& response,
+             rpc::Done done) {
+        if (absl::Status refusal = Refusal(Validate(request)); !refusal.ok()) return done(refusal);
+        const auto answer = std::make_shared<rpc::Done>(std::move(done));  // std::function must be copyable.
+        ExecuteAll(request.reports(),
+                   [this, start = call.start(), &response, answer,
+                    ids = IdsOf(request.reports())](const std::vector<absl::StatusOr<Executed>>& answers) {
+                     FillReportResults(answers, ids, response);
+                     deps_.meter.Reported(deps_.clock.Now() - start);
+                     (*answer)(absl::OkStatus());
+                   });
+      });
+}
+
+grpc::ServerUnaryReactor* TaskLedgerRpc::ConcludeTasks(grpc::CallbackServerContext* context,
+                                                       const v1::ConcludeTasksRequest* request,
+                                                       v1::ConcludeTasksResponse* response) {
+  return rpc_.Unary(context, conclude_, request, response,
+                    [this](const rpc::CallContext&, const v1::ConcludeTasksRequest& request,
+                           v1::ConcludeTasksResponse& response, rpc::Done done) {
+                      if (absl::Status refusal = Refusal(Validate(request)); !refusal.ok()) return done(refusal);
+                      const auto answer = std::make_shared<rpc::Done>(std::move(done));
+                      ExecuteAll(request.conclusions(),
+                                 [&response, answer, ids = IdsOf(request.conclusions())](
+                                     const std::vector<absl::StatusOr<Executed>>& answers) {
+                                   FillReportResults(answers, ids, response);
+                                   (*answer)(absl::OkStatus());
+                                 });
+                    });
+}
+
+grpc::ServerUnaryReactor* TaskLedgerRpc::HoldTasks(grpc::CallbackServerContext* context,
+                                                   const v1::HoldTasksRequest* request,
+                                                   v1::HoldTasksResponse* response) {
+  return rpc_.Unary(context, hold_, request, response,
+                    [this](const rpc::CallContext&, const v1::HoldTasksRequest& request,
+                           v1::HoldTasksResponse& response, rpc::Done done) {
+                      if (absl::Status refusal = Refusal(Validate(request)); !refusal.ok()) return done(refusal);
+                      const auto answer = std::make_shared<rpc::Done>(std::move(done));
+                      ExecuteAll(request.holds(), [&response, answer, ids = IdsOf(request.holds())](
+                                                      const std::vector<absl::StatusOr<Executed>>& answers) {
+                        FillReportResults(answers, ids, response);
+                        (*answer)(absl::OkStatus());
+                      });
+                    });
+}
+
+grpc::ServerUnaryReactor* TaskLedgerRpc::ConfirmGeneration(grpc::CallbackServerContext* context,
+                                                           const v1::ConfirmGenerationRequest* request,
+                                                           v1::ConfirmGenerationResponse* response) {
+  return rpc::BlockingUnary(
+      rpc_, deps_.blocking, context, confirm_, request, response,
+      [this](const rpc::CallContext&, const v1::ConfirmGenerationRequest& request,
+             v1::ConfirmGenerationResponse& response) -> absl::Status {
+        SY_RETURN_IF_ERROR(Refusal(Validate(request)));
+        SY_ASSIGN_OR_RETURN(const TaskId id, TaskId::Parse(request.task_id()));
+        // Never from the cache: the world is about to be changed on the word of this answer.
+        SY_ASSIGN_OR_RETURN(const StoredTask task, deps_.store.Get(id));
+        const bool owned = task.record.stage() == Stage::kRunning;
+        response.set_current(owned && ToInt(task.record.generation) == request.generation() &&
+                             !task.record.cancel_requested);
+        response.set_current_generation(ToInt(task.record.generation));
+        response.set_state(static_cast<v1::TaskState>(task.record.state));
+        return absl::OkStatus();
+      });
+}
+
+grpc::ServerUnaryReactor* TaskLedgerRpc::OpenSession(grpc::CallbackServerContext* context,
+                                                     const v1::OpenSessionRequest* request,
+                                                     v1::OpenSessionResponse* response) {
+  return rpc::BlockingUnary(
+      rpc_, deps_.blocking, context, open_, request, response,
+      [this](const rpc::CallContext&, const v1::OpenSessionRequest& request,
+             v1::OpenSessionResponse& response) -> absl::Status {
+        SY_RETURN_IF_ERROR(Refusal(Validate(request)));
+        std::vector<HeldTask> held;
+        for (const v1::HeldTask& task : request.held()) {
+          SY_ASSIGN_OR_RETURN(const TaskId id, TaskId::Parse(task.task_id()));
+          held.push_back({id, Generation(task.generation())});
+        }
+        SY_ASSIGN_OR_RETURN(const OpenedSession opened,
+                            sessions_.Open(request.agent_id(), request.hub_id(), held, request.restarted()));
+        response.set_session_epoch(opened.session.epoch);
+        Set(opened.session.expire_time, response.mutable_expire_time());
+        ToProto(opened.keep, response.mutable_keep());
+        ToProto(opened.drop, response.mutable_drop());
+        for (const StoredTask& task : opened.redeliver) {
+          SY_RETURN_IF_ERROR(
+              task_queue::ToProto(task, AcceptBy(rules_, task.record), response.add_redeliver()));
+        }
+        return absl::OkStatus();
+      });
+}
+
+grpc::ServerUnaryReactor* TaskLedgerRpc::RenewSessions(grpc::CallbackServerContext* context,
+                                                       const v1::RenewSessionsRequest* request,
+                                                       v1::RenewSessionsResponse* response) {
+  return rpc::BlockingUnary(
+      rpc_, deps_.blocking, context, renew_, request, response,
+      [this](const rpc::CallContext&, const v1::RenewSessionsRequest& request,
+             v1::RenewSessionsResponse& response) -> absl::Status {
+        SY_RETURN_IF_ERROR(Refusal(Validate(request)));
+        std::vector<std::pair<std::string, std::int64_t>> sessions;
+        for (const v1::SessionRef& session : request.sessions()) {
+          sessions.emplace_back(session.agent_id(), session.session_epoch());
+        }
+        const absl::Time expire = deps_.clock.Now() + rules_.session_lease;
+        SY_ASSIGN_OR_RETURN(const std::vector<std::string> renewed, deps_.store.RenewSessions(sessions, expire));
+        for (const std::string& agent : renewed) response.add_renewed_agent_ids(agent);
+        Set(expire, response.mutable_expire_time());
+        return absl::OkStatus();
+      });
+}
+
+grpc::ServerUnaryReactor* TaskLedgerRpc::ListAssigned(grpc::CallbackServerContext* context,
+                                                      const v1::ListAssignedRequest* request,
+                                                      v1::ListAssignedResponse* response) {
+  return rpc::BlockingUnary(rpc_, deps_.blocking, context, assigned_, request, response,
+                            [this](const rpc::CallContext&, const v1::ListAssignedRequest& request,
+                                   v1::ListAssignedResponse& response) -> absl::Status {
+                              SY_RETURN_IF_ERROR(Refusal(Validate(request)));
+                              const std::vector<std::string> agents(request.agent_ids().begin(),
+                                                                    request.agent_ids().end());
+                              SY_ASSIGN_OR_RETURN(const std::vector<StoredTask> owned, deps_.store.OwnedBy(agents));
+                              for (const StoredTask& task : owned) {
+                                SY_RETURN_IF_ERROR(task_queue::ToProto(task, AcceptBy(rules_, task.record),
+                                                                       response.add_tasks()));
+                              }
+                              return absl::OkStatus();
+                            });
+}
+
+grpc::ServerUnaryReactor* TaskLedgerRpc::AcquireShards(grpc::CallbackServerContext* context,
+                                                       const v1::AcquireShardsRequest* request,
+                                                       v1::AcquireShardsResponse* response) {
+  return rpc::BlockingUnary(
+      rpc_, deps_.blocking, context, shards_, request, response,
+      [this](const rpc::CallContext&, const v1::AcquireShardsRequest& request,
+             v1::AcquireShardsResponse& response) -> absl::Status {
+        SY_RETURN_IF_ERROR(Refusal(Validate(request)));
+        if (request.release()) return deps_.store.ReleaseShards(request.owner_id());
+        const absl::Time now = deps_.clock.Now();
+        const absl::Time expire = now + rules_.shard_lease;
+        const int want = request.want() == 0 ? kShardCount : request.want();
+        SY_ASSIGN_OR_RETURN(const std::vector<ShardLease> leases,
+                            deps_.store.AcquireShards(request.owner_id(), want, now, expire));
+        for (const ShardLease& lease : leases) {
+          v1::ShardLease& out = *response.add_shards();
+          out.set_shard(lease.shard);
+          out.set_epoch(lease.epoch);
+        }
+        Set(expire, response.mutable_expire_time());
+        return absl::OkStatus();
+      });
+}
+
+}  // namespace switchyard::task_queue

@@ -1,0 +1,67 @@
+#pragma once
+
+#include "libs/rpc/handler.h"
+#include "services/task_queue/directive_feed.h"
+#include "services/task_queue/session_desk.h"
+#include "services/task_queue/task_queue_rpc.h"
+#include "switchyard/task_queue/v1/task_ledger_service.grpc.pb.h"
+
+namespace switchyard::task_queue {
+
+// Serves TaskLedgerService: validates, converts, calls, converts. Thread-safe.
+class TaskLedgerRpc final : public v1::TaskLedgerService::CallbackService {
+ public:
+  TaskLedgerRpc(rpc::CallGate& gate, const RpcDeps& deps, DirectiveFeed& directives, SessionDesk& sessions,
+                const Rules& rules);
+
+  grpc::ServerWriteReactor<v1::WatchReadyResponse>* WatchReady(grpc::CallbackServerContext* context,
+                                                               const v1::WatchReadyRequest* request) override;
+  grpc::ServerWriteReactor<v1::WatchDirectivesResponse>* WatchDirectives(
+      grpc::CallbackServerContext* context, const v1::WatchDirectivesRequest* request) override;
+  grpc::ServerUnaryReactor* AssignTasks(grpc::CallbackServerContext* context, const v1::AssignTasksRequest* request,
+                                        v1::AssignTasksResponse* response) override;
+  grpc::ServerUnaryReactor* ReportTasks(grpc::CallbackServerContext* context, const v1::ReportTasksRequest* request,
+                                        v1::ReportTasksResponse* response) override;
+  grpc::ServerUnaryReactor* ConcludeTasks(grpc::CallbackServerContext* context,
+                                          const v1::ConcludeTasksRequest* request,
+                                          v1::ConcludeTasksResponse* response) override;
+  grpc::ServerUnaryReactor* HoldTasks(grpc::CallbackServerContext* context, const v1::HoldTasksRequest* request,
+                                      v1::HoldTasksResponse* response) override;
+  grpc::ServerUnaryReactor* ConfirmGeneration(grpc::CallbackServerContext* context,
+                                              const v1::ConfirmGenerationRequest* request,
+                                              v1::ConfirmGenerationResponse* response) override;
+  grpc::ServerUnaryReactor* OpenSession(grpc::CallbackServerContext* context, const v1::OpenSessionRequest* request,
+                                        v1::OpenSessionResponse* response) override;
+  grpc::ServerUnaryReactor* RenewSessions(grpc::CallbackServerContext* context,
+                                          const v1::RenewSessionsRequest* request,
+                                          v1::RenewSessionsResponse* response) override;
+  grpc::ServerUnaryReactor* ListAssigned(grpc::CallbackServerContext* context, const v1::ListAssignedRequest* request,
+                                         v1::ListAssignedResponse* response) override;
+  grpc::ServerUnaryReactor* AcquireShards(grpc::CallbackServerContext* context,
+                                          const v1::AcquireShardsRequest* request,
+                                          v1::AcquireShardsResponse* response) override;
+
+ private:
+  // Converts and executes each item; `done` gets the answers in order.
+  template <class Items>
+  void ExecuteAll(const Items& items, std::function<void(std::vector<absl::StatusOr<Executed>>)> done);
+
+  rpc::Handlers rpc_;
+  const RpcDeps deps_;
+  DirectiveFeed& directives_;
+  SessionDesk& sessions_;
+  const Rules& rules_;
+  const rpc::Method& watch_ready_ = rpc_.Find("WatchReady");
+  const rpc::Method& watch_directives_ = rpc_.Find("WatchDirectives");
+  const rpc::Method& assign_ = rpc_.Find("AssignTasks");
+  const rpc::Method& report_ = rpc_.Find("ReportTasks");
+  const rpc::Method& conclude_ = rpc_.Find("ConcludeTasks");
+  const rpc::Method& hold_ = rpc_.Find("HoldTasks");
+  const rpc::Method& confirm_ = rpc_.Find("ConfirmGeneration");
+  const rpc::Method& open_ = rpc_.Find("OpenSession");
+  const rpc::Method& renew_ = rpc_.Find("RenewSessions");
+  const rpc::Method& assigned_ = rpc_.Find("ListAssigned");
+  const rpc::Method& shards_ = rpc_.Find("AcquireShards");
+};
+
+}  // namespace switchyard::task_queue
