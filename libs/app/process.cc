@@ -5,6 +5,7 @@
 #include "absl/strings/str_join.h"
 #include "libs/app/options.h"
 #include "libs/base/log.h"
+#include "libs/base/mutex.h"
 #include "libs/base/status.h"
 #include "libs/base/status_macros.h"
 #include "libs/config/secret.h"
@@ -61,6 +62,7 @@ struct Process::State {
   }
 
   void Check() {
+    MutexLock lock(checking);
     const absl::Status database = pool.Probe(kProbe);
     if (database.ok() != database_told || !told_once) {
       if (database.ok()) LogInfo("the database answers", {{"database", connect.Describe()}});
@@ -76,7 +78,7 @@ struct Process::State {
       const absl::Status status = pg::Migrator(connect, schema.name, *schema.migrations, clock).CheckCurrent();
       schema.current = status.ok();
       all = all && status.ok();
-      if (const std::string now = status.ToString(); now != schema.told) {
+      if (const std::string now(status.message()); now != schema.told) {
         if (!status.ok()) LogWarning("the schema does not fit", {{"schema", schema.name}, {"error", status}});
         schema.told = now;
       }
@@ -92,10 +94,11 @@ struct Process::State {
   TimeOrderedIdSource ids;
   pg::Pool pool;
   pg::DatabaseClock database_clock;
-  // Told by the readiness step only.
-  bool database_told = false;
-  bool told_once = false;
-  std::vector<RequiredSchema> schemas;
+  // Held during a look, database included: only readiness waits for it.
+  Mutex checking;
+  bool database_told ABSL_GUARDED_BY(checking) = false;
+  bool told_once ABSL_GUARDED_BY(checking) = false;
+  std::vector<RequiredSchema> schemas ABSL_GUARDED_BY(checking);
   std::unique_ptr<RemoteIdentity> remote;
   // Stopped by Stop(), before what its work refers to.
   BoundedExecutor blocking;
@@ -167,6 +170,7 @@ rpc::Server& Process::server() {
 }
 
 void Process::RequireSchema(std::string_view schema, const std::vector<pg::Migration>& migrations) {
+  MutexLock lock(state_->checking);
   state_->schemas.push_back({.name = std::string(schema), .migrations = &migrations, .current = false, .told = ""});
 }
 
@@ -182,7 +186,6 @@ absl::Status Process::Start() {
   for (const auto& app : state_->apps) SY_RETURN_IF_ERROR(app->Start());
   SY_RETURN_IF_ERROR(server().Start());
   state_->readiness.Start();
-  LogInfo("serving", {{"address", server().address()}, {"metrics_port", server().metrics_port()}});
   return absl::OkStatus();
 }
 
@@ -196,6 +199,7 @@ void Process::Stop() {
   state_->pool.Close();
   state_->server.reset();
   state_->authenticator.reset();
+  while (!state_->apps.empty()) state_->apps.pop_back();
 }
 
 absl::Duration Process::patience() const {

@@ -64,12 +64,14 @@ class Process {
 
   // Starts the apps in the order of Add, then serves.
   absl::Status Start();
-  // Ends everything in the opposite order, after the server drained or without a drain. Idempotent.
+  // Ends everything in the opposite order, after the server drained or without a drain; the apps are gone then.
+  // Idempotent.
   void Stop();
   // How long an orderly end may take at most.
   absl::Duration patience() const;
 
-  // One look at the database and its schemas; flips readiness. Runs by itself every second after Start.
+  // One look at the database and its schemas; flips readiness. Runs by itself every second after Start. Blocks;
+  // thread-safe.
   void CheckReadiness();
 
  private:

@@ -19,18 +19,31 @@ namespace switchyard::app {
 namespace {
 
 std::string HelpPage(const Program& program, const google::protobuf::Message& config) {
-  return absl::StrCat(
-      ToAbsl(program.name), ": ", ToAbsl(program.summary), "\n\nUsage: ", ToAbsl(program.name), " [flags]\n\n",
-      ToAbsl(program.help), program.help.empty() ? "" : "\n\n",
+  const bool service = program.sections.empty();
+  std::string page = absl::StrCat(
+      ToAbsl(program.name), ": ", ToAbsl(program.summary), "\n\nUsage: ", ToAbsl(program.name), " ",
+      ToAbsl(program.usage), "\n\n", ToAbsl(program.help), program.help.empty() ? "" : "\n\n",
       "  --config=FILE           read a YAML file first (or SWITCHYARD_CONFIG)\n"
-      "  --print-config          print the effective configuration with the origin of each value, and exit\n"
-      "  --healthcheck[=ready]   ask the running process for its health; exit code 0 when it serves (or is ready)\n"
+      "  --print-config          print the effective configuration with the origin of each value, and exit\n");
+  if (service) {
+    absl::StrAppend(
+        &page,
+        "  --healthcheck[=ready]   ask the running process for its health; exit code 0 when it serves (or is "
+        "ready)\n");
+  }
+  absl::StrAppend(
+      &page,
       "  --version               print the version, and exit\n"
       "  --help                  print this, and exit\n\n"
       "Every option below is a key of the YAML file (sections nested), an environment variable\n"
-      "(SWITCHYARD_SERVER_LISTEN for server.listen) and a flag; a flag beats the environment, that beats the file.\n"
-      "On SIGTERM the process drains and ends with 0; bad configuration ends it with 2, other failures with 1.\n\n",
-      config::HelpText(*config.GetDescriptor()));
+      "(SWITCHYARD_DATABASE_HOST for database.host) and a flag; a flag beats the environment, that beats the "
+      "file.\n");
+  if (service) {
+    absl::StrAppend(&page, "On SIGTERM the process drains and ends with 0; bad configuration ends it with 2, other ",
+                    "failures with 1.\n");
+  }
+  absl::StrAppend(&page, "\n", config::HelpText(*config.GetDescriptor(), program.sections));
+  return page;
 }
 
 void Complain(const Program& program, std::string_view what) {

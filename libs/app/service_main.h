@@ -30,9 +30,13 @@ struct Program {
   // One line.
   std::string_view summary;
   // Paragraphs for --help: what it needs, what it listens on, examples.
-  std::string_view help;
+  std::string_view help = {};
   // "svc" of every log line; empty: the name.
-  std::string_view service;
+  std::string_view service = {};
+  // For commands that end by themselves: the sections of the configuration that they read. Empty: a service.
+  std::vector<std::string> sections = {};
+  // What follows the name in the usage line.
+  std::string_view usage = "[flags]";
 };
 
 // Where in the program's configuration the common parts stand.

@@ -21,6 +21,8 @@ std::string Quoted(const std::string& text) {
   return absl::StrCat("\"", absl::StrReplaceAll(text, {{"\\", "\\\\"}, {"\"", "\\\""}}), "\"");
 }
 
+constexpr std::size_t kHelpWidth = 100;
+
 std::string YamlValue(const Option& option, const std::vector<Value>& values) {
   std::vector<std::string> items;
   for (const Value& value : values) {
@@ -97,11 +99,12 @@ std::string PrintConfig(const google::protobuf::Message& config, const Origins& 
   return out;
 }
 
-std::string HelpText(const Descriptor& message, int width) {
+std::string HelpText(const Descriptor& message, const std::vector<std::string>& only) {
   const Schema schema = Schema::Of(message);
   std::string out;
   for (const Section& section : schema.sections()) {
-    if (section.options.empty()) continue;
+    const std::string top = section.path.substr(0, section.path.find('.'));
+    if (section.options.empty() || (!only.empty() && std::find(only.begin(), only.end(), top) == only.end())) continue;
     absl::StrAppend(&out, out.empty() ? "" : "\n");
     if (!section.path.empty()) absl::StrAppend(&out, section.path, ": ", section.help, "\n");
     for (const Option* option : section.options) {
@@ -111,7 +114,7 @@ std::string HelpText(const Descriptor& message, int width) {
       }
       const std::string bounds = Bounds(option->annotation);
       absl::StrAppend(&out, "  [", option->TypeName(), bounds.empty() ? "" : ", ", bounds, "]\n",
-                      Wrapped(option->annotation.help(), 6, static_cast<std::size_t>(width)));
+                      Wrapped(option->annotation.help(), 6, kHelpWidth));
     }
   }
   return out;

@@ -18,8 +18,8 @@ namespace switchyard::config {
 // no secrets, only references to them.
 std::string PrintConfig(const google::protobuf::Message& config, const Origins& origins);
 
-// The options by section for --help, `width` columns wide.
-std::string HelpText(const google::protobuf::Descriptor& message, int width = 100);
+// The options by section for --help, 100 columns wide; `only` names top-level sections, empty for all.
+std::string HelpText(const google::protobuf::Descriptor& message, const std::vector<std::string>& only = {});
 
 // The page docs/reference/configuration.md. Each program comes with its configuration message.
 std::string ReferencePage(const std::vector<std::pair<std::string, const google::protobuf::Descriptor*>>& programs);

@@ -1,5 +1,7 @@
 #include "libs/identity_client/remote_authenticator.h"
 
+#include <grpcpp/channel.h>
+
 #include <string>
 #include <utility>
 

@@ -93,7 +93,10 @@ absl::StatusOr<std::unique_ptr<Session>> Session::Connect(const ConnectOptions& 
   }
   PQsetNoticeProcessor(
       connection.get(),
-      [](void*, const char* notice) { LogDebug("database notice", {{"notice", OneLine(notice)}}); }, nullptr);
+      [](void*, const char* notice) {
+        LogDebug("database notice", {{"notice", OneLine(notice)}});
+      },
+      nullptr);
   std::unique_ptr<Session> session(new Session(connection.release(), options));
   session->GiveUpAt(deadline);
   SY_RETURN_IF_ERROR(session->LearnServer());

@@ -222,10 +222,9 @@ absl::Status Session::ToStatus(const pg_result* result) {
   // A migration changed what the plan reads, or the statement is gone: a fresh session prepares it anew.
   if ((sqlstate == "0A000" && field(PG_DIAG_SOURCE_FUNCTION) == "RevalidateCachedQuery") || sqlstate == "26000") {
     stale_ = true;
-    return MakeError(absl::StatusCode::kAborted,
-                     field(PG_DIAG_MESSAGE_PRIMARY),
-                     ErrorDetails{.reason = std::string(kRetryTransaction),
-                                  .metadata = {{"sqlstate", std::string(sqlstate)}}});
+    return MakeError(
+        absl::StatusCode::kAborted, field(PG_DIAG_MESSAGE_PRIMARY),
+        ErrorDetails{.reason = std::string(kRetryTransaction), .metadata = {{"sqlstate", std::string(sqlstate)}}});
   }
   if (sqlstate.empty()) return DatabaseUnavailable("the database answered without a code");
   return FromSqlState(sqlstate, field(PG_DIAG_MESSAGE_PRIMARY), field(PG_DIAG_CONSTRAINT_NAME));

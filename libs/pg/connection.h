@@ -42,7 +42,8 @@ struct CommitOutcome {
 };
 
 struct ExecuteOptions {
-  // For this execution, at the server; zero means the session's own. Rounded up to 50 ms, so that calls share a setting.
+  // For this execution, at the server; zero means the session's own. Rounded up to 50 ms, so that calls share a
+  // setting.
   absl::Duration timeout = absl::ZeroDuration();
 };
 

@@ -43,9 +43,7 @@ class Failpoints {
   absl::Status Configure(std::string_view text);
 
   // Whether the fault should happen now; counts the hit.
-  bool Hit(Failpoint point) {
-    return armed_.load(std::memory_order_relaxed) && Decide(point);
-  }
+  bool Hit(Failpoint point) { return armed_.load(std::memory_order_relaxed) && Decide(point); }
   absl::Duration delay(Failpoint point) const;
 
   // Those that the environment variable SWITCHYARD_FAILPOINTS asks for: the one piece of process-wide state here,

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -65,14 +66,16 @@ class GroupCommit final {
   // A hash of what the operation concerns; 0 for none. Two keys of one hash only cost a batch.
   using Key = std::function<std::uint64_t(const Op&)>;
 
-  // `name` goes into the session's application name. `key` may be null. Borrows `rng` and `observer`, which may be null.
+  // `name` goes into the session's application name. `key` may be null. Borrows `rng` and `observer`, which may be
+  // null.
   GroupCommit(std::string_view name, const GroupCommitOptions& options, const ConnectOptions& connect, Flush flush,
               Key key, Rng& rng, GroupCommitObserver* observer = nullptr)
       : options_(options),
         flush_(std::move(flush)),
         key_(std::move(key)),
         observer_(observer),
-        sessions_(Connect(name, options, connect), rng) {}
+        sessions_(Connect(name, options, connect), rng),
+        answers_(std::make_unique<Answer[]>(options.max_batch)) {}
   ~GroupCommit() { Stop(); }
 
   void Start() {
@@ -141,10 +144,7 @@ class GroupCommit final {
       ops.clear();
       dones.clear();
     }
-    void Swap(Batch& other) {
-      ops.swap(other.ops);
-      dones.swap(other.dones);
-    }
+    void Swap(Batch& other) { std::swap(*this, other); }
   };
 
   static ConnectOptions Connect(std::string_view name, const GroupCommitOptions& options, ConnectOptions connect) {
@@ -202,14 +202,13 @@ class GroupCommit final {
   }
 
   void Run(Batch& batch) {
-    answers_.resize(batch.size());
     std::int64_t begun = DisciplinedClock::SteadyNanos();
     RunBatch(
         sessions_, options_.transaction, batch.size(),
         [&](Session& session, std::size_t first, std::size_t count) {
           for (std::size_t i = first; i < first + count; ++i) answers_[i] = Answer();
           return flush_(session, absl::MakeSpan(batch.ops).subspan(first, count),
-                        absl::MakeSpan(answers_).subspan(first, count));
+                        absl::MakeSpan(answers_.get() + first, count));
         },
         [&](std::size_t first, std::size_t count, const absl::Status& status) {
           if (observer_ != nullptr) {
@@ -233,7 +232,7 @@ class GroupCommit final {
   GroupCommitObserver* const observer_;
   ReconnectingSession sessions_;
   // Scratch of the committer's thread.
-  std::vector<Answer> answers_;
+  const std::unique_ptr<Answer[]> answers_;
   absl::flat_hash_set<std::uint64_t> keys_;
   std::thread thread_;
 

@@ -131,9 +131,9 @@ absl::Status Migrator::Apply(const Progress& progress) const {
       });
       if (absl::IsUnavailable(applied)) return applied;
       if (!applied.ok()) {
-        return Precondition(kMigrationFailed, absl::StrCat("migration ", migration.version, " (",
-                                                           ToAbsl(migration.name), ") of schema ", schema_, ": ",
-                                                           applied.message()));
+        return Precondition(kMigrationFailed,
+                            absl::StrCat("migration ", migration.version, " (", ToAbsl(migration.name), ") of schema ",
+                                         schema_, ": ", applied.message()));
       }
       const absl::Duration took = absl::Nanoseconds(DisciplinedClock::SteadyNanos() - begun);
       LogInfo("applied a migration",
@@ -147,9 +147,9 @@ absl::Status Migrator::Apply(const Progress& progress) const {
 absl::Status Migrator::CheckCurrent() const {
   SY_ASSIGN_OR_RETURN(const std::vector<Migration> pending, Pending());
   if (pending.empty()) return absl::OkStatus();
-  return Precondition(kSchemaBehind, absl::StrCat("schema ", schema_, " lacks ", pending.size(),
-                                                  " migrations, the first of them ", pending.front().version, " (",
-                                                  ToAbsl(pending.front().name), ")"));
+  return Precondition(kSchemaBehind,
+                      absl::StrCat("schema ", schema_, " lacks ", pending.size(), " migrations, the first of them ",
+                                   pending.front().version, " (", ToAbsl(pending.front().name), ")"));
 }
 
 }  // namespace switchyard::pg

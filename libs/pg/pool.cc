@@ -92,7 +92,9 @@ absl::StatusOr<std::unique_ptr<Session>> Pool::Take(absl::Duration within) {
         last_failure_ = absl::OkStatus();
         healthy_ = true;
       } else {
-        if (!troubled) LogWarning("cannot connect to the database", {{"database", connect_.Describe()}, {"error", session.status()}});
+        if (!troubled)
+          LogWarning("cannot connect to the database",
+                     {{"database", connect_.Describe()}, {"error", session.status()}});
         last_failure_ = session.status();
         next_attempt_ = DisciplinedClock::SteadyNanos() + absl::ToInt64Nanoseconds(backoff_.Next());
         healthy_ = false;
@@ -129,8 +131,8 @@ void Pool::Return(std::unique_ptr<Session> session) {
 
 absl::StatusOr<Result> Pool::Execute(const Statement& statement, const Params& params, const ExecuteOptions& options) {
   const bool bounded = options.timeout > absl::ZeroDuration();
-  SY_ASSIGN_OR_RETURN(const Lease lease,
-                      Acquire(bounded ? std::min(options.timeout, options_.acquire_timeout) : options_.acquire_timeout));
+  SY_ASSIGN_OR_RETURN(const Lease lease, Acquire(bounded ? std::min(options.timeout, options_.acquire_timeout)
+                                                         : options_.acquire_timeout));
   return lease->Execute(statement, params, options);
 }
 

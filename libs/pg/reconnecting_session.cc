@@ -22,7 +22,8 @@ absl::Duration ConnectBackoff::Next() {
 ReconnectingSession::ReconnectingSession(const ConnectOptions& options, Rng& rng) : options_(options), backoff_(rng) {}
 
 absl::StatusOr<Session*> ReconnectingSession::Get(absl::Duration patience) {
-  const std::int64_t give_up = DisciplinedClock::SteadyNanos() + absl::ToInt64Nanoseconds(std::min(patience, absl::Hours(24)));
+  const std::int64_t give_up =
+      DisciplinedClock::SteadyNanos() + absl::ToInt64Nanoseconds(std::min(patience, absl::Hours(24)));
   for (;;) {
     if (session_ != nullptr && !session_->broken()) return session_.get();
     session_.reset();
@@ -35,7 +36,8 @@ absl::StatusOr<Session*> ReconnectingSession::Get(absl::Duration patience) {
         return session_.get();
       }
       if (last_failure_.ok() || now >= give_up) {
-        LogWarning("cannot connect to the database", {{"database", options_.Describe()}, {"error", connected.status()}});
+        LogWarning("cannot connect to the database",
+                   {{"database", options_.Describe()}, {"error", connected.status()}});
       }
       last_failure_ = connected.status();
       next_attempt_ = DisciplinedClock::SteadyNanos() + absl::ToInt64Nanoseconds(backoff_.Next());

@@ -123,8 +123,8 @@ std::vector<std::string> ThrowawayPostgres::AsServerUser(std::vector<std::string
   std::vector<std::string> whole = {"setpriv", "--pdeathsig", "QUIT"};
   if (!user_.empty()) {
     const passwd* user = getpwnam(user_.c_str());
-    whole.insert(whole.end(), {absl::StrCat("--reuid=", user->pw_uid), absl::StrCat("--regid=", user->pw_gid),
-                               "--clear-groups"});
+    whole.insert(whole.end(),
+                 {absl::StrCat("--reuid=", user->pw_uid), absl::StrCat("--regid=", user->pw_gid), "--clear-groups"});
   }
   whole.push_back("--");
   whole.insert(whole.end(), argv.begin(), argv.end());

@@ -19,6 +19,15 @@ namespace switchyard::identity {
 
 const std::vector<pg::Migration>& SchemaMigrations() { return sql::Migrations(); }
 
+const std::vector<app::DoctorCheck>& DoctorChecks() {
+  static const auto& checks = *new std::vector<app::DoctorCheck>{
+      {"a rotated token has the principal of its predecessor", &sql::kDoctorDanglingRotations},
+      {"tokens end and are used after they were made", &sql::kDoctorImpossibleTimes},
+      {"tokens have known scopes only", &sql::kDoctorUnknownScopes},
+  };
+  return checks;
+}
+
 IdentityLimits ToLimits(const config::v1::IdentitySettings& settings) {
   return {.default_lifetime = app::ToDuration(settings.default_token_lifetime()),
           .max_lifetime = app::ToDuration(settings.max_token_lifetime()),

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "absl/status/status.h"
+#include "libs/app/doctor.h"
 #include "libs/app/process.h"
 #include "services/identity/identity.h"
 #include "switchyard/config/v1/identity.pb.h"
@@ -12,6 +13,7 @@ namespace switchyard::identity {
 inline constexpr std::string_view kSchema = "identity";
 // In the order in which they are applied.
 const std::vector<pg::Migration>& SchemaMigrations();
+const std::vector<app::DoctorCheck>& DoctorChecks();
 
 IdentityLimits ToLimits(const config::v1::IdentitySettings& settings);
 

@@ -414,7 +414,8 @@ bool Life::ActOnDue() {
                             .message = stuck ? "no sign of progress" : "one attempt took too long"};
       ++record_.attempts;
       CloseAttempt(AttemptOutcome::kTimedOut, true, failure);
-      RetryOrGiveUp(failure.reason, failure, false);
+      // What may have had effects outside of its workspace is not simply run again.
+      RetryOrGiveUp(failure.reason, failure, record_.policy.on_lost == OnLost::kDeadLetter);
       break;
     }
     case Limit::Kind::kCancelGrace:

@@ -124,9 +124,9 @@ absl::StatusOr<std::vector<DueTask>> PostgresTaskStore::ScanDue(absl::Time now, 
 }
 
 absl::StatusOr<std::vector<StageCounts>> PostgresTaskStore::CountByLane() {
-  std::vector<StageCounts> counts(kLaneCount + 1);
+  std::vector<StageCounts> counts(kLaneCount);
   SY_ASSIGN_OR_RETURN(const pg::Result rows, Query(kCountByLane));
-  for (const pg::Row row : rows) counts[row.Int64(0)].by_stage[row.Int64(1)] = row.Int64(2);
+  for (const pg::Row row : rows) counts[row.Int64(0) - 1].by_stage[row.Int64(1)] = row.Int64(2);
   pg::Int16Array shard_column, rank_column;
   pg::UuidArray low_column;
   for (int shard = 0; shard < kShardCount; ++shard) {
@@ -141,7 +141,7 @@ absl::StatusOr<std::vector<StageCounts>> PostgresTaskStore::CountByLane() {
   SY_ASSIGN_OR_RETURN(const pg::Result oldest, Query(kOldestReady, params));
   for (const pg::Row row : oldest) {
     SY_ASSIGN_OR_RETURN(const Uuid id, Uuid::Parse(row.Text(1)));
-    counts[row.Int64(0)].oldest_ready = id.time();
+    counts[row.Int64(0) - 1].oldest_ready = id.time();
   }
   return counts;
 }

@@ -13,7 +13,7 @@ struct Rules {
   // Losses that charge no attempt, then the dead letter.
   int max_losses = 3;
   // Before a task is offered again after its first, second … loss.
-  std::vector<absl::Duration> loss_cooldown = {absl::ZeroDuration(), absl::Seconds(5), absl::Seconds(15)};
+  std::vector<absl::Duration> loss_cooldown = {absl::ZeroDuration(), absl::Seconds(5)};
   int max_releases = 10;
   absl::Duration accept = absl::Seconds(60);
   absl::Duration run = absl::Hours(1);

@@ -310,7 +310,7 @@ class Walk {
       Send(id, AnyReport(agent, Generation(rng_->Below(top + 1))));
       return;
     }
-    const std::vector<StoredTask> owned = *store_.OwnedBy({&agent, 1});
+    const std::vector<StoredTask> owned = store_.OwnedBy({&agent, 1}).value();
     if (owned.empty()) return;
     const TaskRecord& task = owned[rng_->Below(owned.size())].record;
     Send(task.id, AnyReport(agent, task.generation));
@@ -336,7 +336,8 @@ class Walk {
   }
 
   void Sweep(int limit) {
-    for (const DueTask& due : *store_.ScanDue(now_, limit)) {
+    const std::vector<DueTask> due_tasks = store_.ScanDue(now_, limit).value();
+    for (const DueTask& due : due_tasks) {
       const absl::StatusOr<Answered> answered = Execute(due.id, {due.id, Due{}});
       ASSERT_TRUE(!answered.ok() || !answered->unchanged) << "a due task stayed as it was: it would be swept for ever";
     }
@@ -344,7 +345,8 @@ class Walk {
 
   void LoseAgent() {
     const std::string agent = AnyAgent();
-    for (const StoredTask& task : *store_.OwnedBy({&agent, 1})) {
+    const std::vector<StoredTask> owned = store_.OwnedBy({&agent, 1}).value();
+    for (const StoredTask& task : owned) {
       Execute(task.record.id, {task.record.id, AgentLost{agent, task.record.generation, "AGENT_LOST"}}).IgnoreError();
     }
   }
@@ -478,7 +480,7 @@ class Walk {
     std::map<TaskId, int> last;
     EventPosition position;
     while (true) {
-      const EventPage page = *store_.ReadEvents(position, 1 + static_cast<int>(rng_->Below(50)));
+      const EventPage page = store_.ReadEvents(position, 1 + static_cast<int>(rng_->Below(50))).value();
       if (page.batches.empty()) break;
       for (const EventBatch& batch : page.batches) {
         ASSERT_LT(position, batch.position);
@@ -662,7 +664,7 @@ TEST(DecideScrambleTest, StandsAnyCommandOnAnyRecord) {
     SCOPED_TRACE(absl::StrCat("seed ", seed));
     Scramble scramble(seed);
     Rules rules;
-    for (int i = 0; i < 60'000; ++i) {
+    for (int i = 0; i < 15'000; ++i) {
       if (i % 100 == 0) {
         rules.max_losses = scramble.Any(-1, 5);
         rules.loss_cooldown.assign(scramble.Any(0, 2), scramble.Span());
@@ -687,7 +689,7 @@ TEST(DecideScrambleTest, StandsAnyCommandOnAnyRecord) {
       }
     }
   }
-  EXPECT_GT(changes, 10'000);
+  EXPECT_GT(changes, 5'000);
 }
 
 }  // namespace

@@ -70,11 +70,11 @@ void TaskQueueMeter::Refused(const absl::Status& status) {
 }
 
 void TaskQueueMeter::SetCounts(const std::vector<StageCounts>& counts, absl::Time now) {
-  for (int lane = 1; lane <= kLaneCount && lane < static_cast<int>(counts.size()); ++lane) {
+  for (int lane = 1; lane <= kLaneCount; ++lane) {
     for (int stage = 0; stage < kStageCount; ++stage) {
-      depth_[lane][stage]->Set(static_cast<double>(counts[lane].by_stage[stage]));
+      depth_[lane][stage]->Set(static_cast<double>(counts[lane - 1].by_stage[stage]));
     }
-    const absl::Time oldest = counts[lane].oldest_ready;
+    const absl::Time oldest = counts[lane - 1].oldest_ready;
     oldest_[lane]->Set(oldest == absl::InfiniteFuture() ? 0 : std::max(0.0, absl::ToDoubleSeconds(now - oldest)));
   }
 }

@@ -63,7 +63,7 @@ Submission TaskQueueRpc::ToSubmission(const rpc::CallContext& call, const v1::Su
   ApplyDefaults(&spec);
   FillFromSpec(spec, &task);
   task.record.principal = call.principal().id;
-  task.traceparent = call.trace().ToTraceparent();
+  task.traceparent = call.trace().Format();
   submission.start_time = StartTimeOf(spec);
   return submission;
 }
@@ -340,7 +340,7 @@ grpc::ServerUnaryReactor* TaskQueueRpc::GetQueueStats(grpc::CallbackServerContex
             const bool paused = std::any_of(pauses.begin(), pauses.end(), [lane](const PauseEntry& entry) {
               return LaneOf(entry) == static_cast<v1::Lane>(lane);
             });
-            ToProto(static_cast<Lane>(lane), counts[lane], paused, deps_.weights.by_lane[lane], now,
+            ToProto(static_cast<Lane>(lane), counts[lane - 1], paused, deps_.weights.by_lane[lane], now,
                     response.add_lanes());
           }
           for (const PauseEntry& entry : pauses) ToProto(entry, response.add_pauses());

@@ -179,6 +179,7 @@ class TaskStore {
   virtual absl::StatusOr<TaskPage> List(const TaskFilter& filter, bool newest_first, std::optional<TaskId> cursor,
                                         int limit) = 0;
   virtual absl::StatusOr<std::vector<std::pair<std::string, std::int64_t>>> CountDeadByModel() = 0;
+  // One entry for each lane, urgent first.
   virtual absl::StatusOr<std::vector<StageCounts>> CountByLane() = 0;
 
   // Ready tasks of the shards, per lane at most `window`, in the order of ranks and ids.

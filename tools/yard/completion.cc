@@ -11,8 +11,12 @@ namespace {
 constexpr std::string_view kBash = R"sh(# bash completion of yard
 _yard() {
   local IFS=$'\n' current="${COMP_WORDS[COMP_CWORD]}" found
-  found="$(yard __complete -- "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)" if[["$found" == "@files"]];
-then COMPREPLY = ($(compgen - f-- "$current")) else COMPREPLY = ($(compgen - W "$found" --"$current")) fi
+  found="$(yard __complete -- "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)"
+  if [[ "$found" == "@files" ]]; then
+    COMPREPLY=($(compgen -f -- "$current"))
+  else
+    COMPREPLY=($(compgen -W "$found" -- "$current"))
+  fi
 }
 complete -o filenames -F _yard yard
 )sh";

@@ -95,11 +95,12 @@ class Follower {
       const absl::Status status = Look(id, followed);
       if (status.ok()) {
         away_since_ = absl::InfiniteFuture();
+        answered_ = true;
         continue;
       }
-      if (status.code() != absl::StatusCode::kUnavailable && status.code() != absl::StatusCode::kDeadlineExceeded) {
-        return status;
-      }
+      const bool away =
+          status.code() == absl::StatusCode::kUnavailable || status.code() == absl::StatusCode::kDeadlineExceeded;
+      if (!away || !(answered_ || options_.answered)) return status;
       if (away_since_ == absl::InfiniteFuture()) {
         away_since_ = session_.Now();
         session_.Remark("the server is away; trying again");
@@ -160,6 +161,7 @@ class Follower {
   const FollowOptions& options_;
   std::map<std::string, Followed> followed_;
   bool look_now_ = false;
+  bool answered_ = false;
   absl::Time away_since_ = absl::InfiniteFuture();
 };
 

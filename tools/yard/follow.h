@@ -17,6 +17,8 @@ bool Reached(const task_queue::v1::Task& task, Milestone milestone);
 
 struct FollowOptions {
   Milestone until = Milestone::kFinal;
+  // The server answered just now: when it is away at once, it is waited for.
+  bool answered = false;
   // Called for every event of the life, each once and in order; may be empty.
   std::function<void(const task_queue::v1::TaskEvent&)> on_event;
 };

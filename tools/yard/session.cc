@@ -1,6 +1,7 @@
 #include "tools/yard/session.h"
 
 #include "absl/strings/str_cat.h"
+#include "libs/base/status.h"
 #include "libs/base/strings.h"
 #include "tools/yard/errors.h"
 #include "tools/yard/time_text.h"
@@ -78,6 +79,13 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> Session::Dial(std::string Context
     caller_ = std::make_unique<rpc::Caller>(host_.clock, *rng_, timer_, tokens_.get());
   }
   return rpc::MakeChannel(options);
+}
+
+absl::Status Session::Explain(const absl::Status& status, std::string Context::*address) const {
+  const bool nobody = ReasonOf(status).empty() && (status.code() == absl::StatusCode::kUnavailable ||
+                                                   status.code() == absl::StatusCode::kDeadlineExceeded);
+  if (!nobody) return status;
+  return Annotate(status, absl::StrCat(connection_->values.*address, " does not answer"));
 }
 
 absl::StatusOr<TaskQueueStub*> Session::tasks() {

@@ -75,14 +75,18 @@ class Session {
                                 const std::type_identity_t<Request>& request, Repeat repeat = Repeat::kSafe,
                                 absl::Duration timeout = kCallTimeout) {
     SY_ASSIGN_OR_RETURN(TaskQueueStub * stub, tasks());
-    return CallOn(*stub, method, request, repeat, timeout);
+    absl::StatusOr<Response> answer = CallOn(*stub, method, request, repeat, timeout);
+    if (!answer.ok()) return Explain(answer.status(), &Context::address);
+    return answer;
   }
   template <class Request, class Response>
   absl::StatusOr<Response> Call(grpc::Status (IdentityStub::*method)(grpc::ClientContext*, const Request&, Response*),
                                 const std::type_identity_t<Request>& request, Repeat repeat = Repeat::kSafe,
                                 absl::Duration timeout = kCallTimeout) {
     SY_ASSIGN_OR_RETURN(IdentityStub * stub, identity());
-    return CallOn(*stub, method, request, repeat, timeout);
+    absl::StatusOr<Response> answer = CallOn(*stub, method, request, repeat, timeout);
+    if (!answer.ok()) return Explain(answer.status(), &Context::identity_address);
+    return answer;
   }
 
   // While waiting, --timeout bounds the wait and not a single call.
@@ -104,6 +108,8 @@ class Session {
     return rpc::CallUnary(*caller_, stub, method, request, options);
   }
 
+  // Names the address where no service answered.
+  absl::Status Explain(const absl::Status& status, std::string Context::*address) const;
   absl::StatusOr<std::shared_ptr<grpc::Channel>> Dial(std::string Context::*address);
 
   Host& host_;

@@ -81,9 +81,10 @@ class Doctor {
 
   absl::Status Run() {
     Add({"version", Mark::kOk, absl::StrCat("yard ", kVersion, ", contract switchyard.task_queue.v1"), ""});
-    if (CheckConfiguration() && CheckToken()) {
-      CheckQueue();
-      CheckIdentity();
+    if (CheckConfiguration()) {
+      const bool has_token = CheckToken();
+      CheckQueue(has_token);
+      CheckIdentity(has_token);
     }
     Answer answer;
     answer.table.columns = {{"CHECK"}, {"RESULT"}, {"DETAIL"}, {"NEXT"}};
@@ -147,8 +148,8 @@ class Doctor {
     return Fail(name, Annotate(probe.status, probe.address));
   }
 
-  void CheckQueue() {
-    if (!CheckService(kServices[0])) return;
+  void CheckQueue(bool has_token) {
+    if (!CheckService(kServices[0]) || !has_token) return;
     const absl::Time asked = session_.Now();
     const auto stats = session_.Call(&TaskQueueStub::GetQueueStats, {});
     const absl::Time answered = session_.Now();
@@ -169,19 +170,19 @@ class Doctor {
          off ? "synchronise the clocks of both hosts" : ""});
   }
 
-  void CheckIdentity() {
-    if (!CheckService(kServices[1])) return;
+  void CheckIdentity(bool has_token) {
+    if (!CheckService(kServices[1]) || !has_token) return;
     const auto self = session_.Call(&IdentityStub::GetSelf, {});
     if (!self.ok()) {
       Fail("identity call", self.status());
       return;
     }
     std::vector<std::string> scopes;
-    for (int scope : self->token().scopes()) scopes.push_back(Text(static_cast<options::v1::Scope>(scope)));
-    const absl::Time expires = FromProto(self->token().expire_time());
+    for (int scope : self->scopes()) scopes.push_back(Text(static_cast<options::v1::Scope>(scope)));
+    const absl::Time expires = FromProto(self->expire_time());
     const bool soon = expires != absl::InfinitePast() && expires - session_.Now() < absl::Hours(7 * 24);
     Add({"token holder", soon ? Mark::kWarning : Mark::kOk,
-         absl::StrCat(self->token().name(), ", ", absl::StrJoin(scopes, ","),
+         absl::StrCat(self->name(), ", ", absl::StrJoin(scopes, ","),
                       expires == absl::InfinitePast()
                           ? ""
                           : absl::StrCat(", expires ", TimeText(expires, session_.Now(), TimeForm::kRelative))),

@@ -131,6 +131,7 @@ Answer DryRunAnswer(const std::vector<tq::SubmitTaskRequest>& requests) {
 absl::Status FollowSubmitted(Session& session, const std::vector<std::string>& ids) {
   FollowOptions options;
   options.until = ParseMilestone(session.invocation().Get("wait"));
+  options.answered = true;
   const OutputStyle& style = session.style();
   const bool several = ids.size() > 1;
   if (session.invocation().Has("follow")) {

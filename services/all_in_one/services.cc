@@ -1,0 +1,30 @@
+#include "services/all_in_one/services.h"
+
+#include "services/identity/app.h"
+#include "services/task_queue/app.h"
+
+namespace switchyard::all_in_one {
+namespace {
+
+const std::vector<app::DoctorCheck>& NoChecks() {
+  static const auto& none = *new std::vector<app::DoctorCheck>;
+  return none;
+}
+
+}  // namespace
+
+const std::vector<Service>& AllServices() {
+  static const auto& services = *new std::vector<Service>{
+      {.name = config::v1::SERVICE_NAME_IDENTITY,
+       .schema = identity::kSchema,
+       .migrations = identity::SchemaMigrations,
+       .checks = identity::DoctorChecks,
+       .add =
+           [](app::Process& process, const config::v1::AllInOneConfig& config) {
+             return identity::IdentityApp::AddTo(process, config.identity());
+           }},
+  };
+  return services;
+}
+
+}  // namespace switchyard::all_in_one
