@@ -47,9 +47,9 @@ class ProcessTest : public ::testing::Test {
     config::v1::IdentityConfig config;
     EXPECT_THAT(config::Load({.file = "",
                               .environment = {},
-                              .flags = {"--server.listen=127.0.0.1:0", "--server.metrics_listen=127.0.0.1:0",
-                                        "--database.host=" + database.host, "--database.user=" + database.user,
-                                        "--database.name=" + database.database,
+                              .flags = {"--server.listen=127.0.0.1:0",
+                                        "--server.metrics_listen=", "--database.host=" + database.host,
+                                        "--database.user=" + database.user, "--database.name=" + database.database,
                                         "--database.port=" + std::to_string(database.port)}},
                              config),
                 IsOk());

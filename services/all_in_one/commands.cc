@@ -35,6 +35,7 @@ int Complain(std::string_view command, std::string_view what, int code) {
 
 std::string Describe(const absl::Status& status) {
   if (!DetailsOf(status).violations.empty()) return "\n" + config::FaultsText(status);
+  if (status.code() == absl::StatusCode::kAlreadyExists) return std::string(status.message());
   const std::string reason = ReasonOf(status);
   return absl::StrCat(absl::StatusCodeToString(status.code()), reason.empty() ? "" : " ", reason, ": ",
                       status.message());

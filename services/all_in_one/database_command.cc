@@ -16,7 +16,8 @@ std::unique_ptr<DatabaseCommand> DatabaseCommand::Begin(const app::Program& prog
     exit = *parsed.exit;
     return nullptr;
   }
-  ConfigureLog(program.name, LogLevel::kWarning);
+  // What fails is told by the command itself.
+  ConfigureLog(program.name, LogLevel::kError);
   absl::StatusOr<pg::ConnectOptions> connect = app::ToConnectOptions(command->config.database(), program.name);
   if (!connect.ok()) {
     exit = Complain(program.name, Describe(connect.status()), app::kExitUsage);

@@ -23,6 +23,14 @@ const std::vector<Service>& AllServices() {
            [](app::Process& process, const config::v1::AllInOneConfig& config) {
              return identity::IdentityApp::AddTo(process, config.identity());
            }},
+      {.name = config::v1::SERVICE_NAME_TASK_QUEUE,
+       .schema = task_queue::kSchema,
+       .migrations = task_queue::SchemaMigrations,
+       .checks = NoChecks,
+       .add =
+           [](app::Process& process, const config::v1::AllInOneConfig& config) {
+             return task_queue::TaskQueueApp::AddTo(process, config.task_queue());
+           }},
   };
   return services;
 }

@@ -37,7 +37,9 @@ bool MayMatch(const TaskFilter& filter, const pg::Row& row) {
 }
 
 bool Matches(const TaskFilter& filter, const TaskRecord& record) {
-  return Allows(filter.states, record.state) && Allows(filter.holds, record.hold) &&
+  // Only what waits is held, or not held, for a reason.
+  const bool hold = filter.holds.empty() || (record.state == TaskState::kQueued && Allows(filter.holds, record.hold));
+  return Allows(filter.states, record.state) && hold &&
          (filter.agent.empty() || filter.agent == record.agent);
 }
 
@@ -55,14 +57,11 @@ std::array<bool, kStageCount> StagesOf(const TaskFilter& filter) {
       stages[static_cast<std::size_t>(stage)] = true;
     }
   }
-  // Only what waits is held for a reason, and only what runs or is judged has an agent.
-  const bool held = std::any_of(filter.holds.begin(), filter.holds.end(),
-                                [](HoldReason hold) { return hold != HoldReason::kNone; });
-  const bool unheld = Allows(filter.holds, HoldReason::kNone);
   for (int stage = 0; stage < kStageCount; ++stage) {
-    const bool is_held = static_cast<Stage>(stage) == Stage::kHeld;
-    if (!filter.holds.empty() && !(is_held ? held : unheld)) stages[stage] = false;
-    const bool owned = static_cast<Stage>(stage) == Stage::kRunning || static_cast<Stage>(stage) == Stage::kJudging;
+    const Stage which = static_cast<Stage>(stage);
+    const bool waits = which == Stage::kReady || which == Stage::kHeld;
+    const bool owned = which == Stage::kRunning || which == Stage::kJudging;
+    if (!filter.holds.empty() && !waits) stages[stage] = false;
     if (!filter.agent.empty() && !owned) stages[stage] = false;
   }
   return stages;

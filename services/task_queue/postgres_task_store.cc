@@ -17,7 +17,7 @@
 namespace switchyard::task_queue {
 namespace {
 
-// Limits found once are handed to the rules at once; what failed then is found again by a sweep over everything.
+// However wrong the low-water mark is, a sweep over everything mends it.
 constexpr absl::Duration kFullDueSweep = absl::Minutes(1);
 // Rows become due before now, by a little, when their clock was behind.
 constexpr absl::Duration kDueSlack = absl::Seconds(15);
@@ -115,11 +115,11 @@ absl::StatusOr<std::vector<DueTask>> PostgresTaskStore::ScanDue(absl::Time now, 
   std::vector<DueTask> due;
   for (const pg::Row row : rows) due.push_back({row.GetId<TaskId>(0), row.Time(1)});
   std::sort(due.begin(), due.end(), [](const DueTask& a, const DueTask& b) { return a.due < b.due; });
-  const bool complete = static_cast<int>(due.size()) < limit;
-  if (!complete) due.resize(limit);
+  if (static_cast<int>(due.size()) > limit) due.resize(limit);
   MutexLock lock(mutex_);
-  if (complete && from == absl::InfinitePast()) full_due_sweep_at_ = now + kFullDueSweep;
-  due_swept_to_ = complete ? now : due.back().due;
+  if (from == absl::InfinitePast()) full_due_sweep_at_ = now + kFullDueSweep;
+  // Everything before the first that is still there has gone.
+  due_swept_to_ = due.empty() ? now : due.front().due;
   return due;
 }
 
