@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "libs/app/arguments.h"
 #include "libs/app/process.h"
 
 namespace google::protobuf {
@@ -76,7 +77,7 @@ int ServiceMain(const Program& program, const std::vector<std::string>& argument
 
 template <class Config, class Compose>
 int ServiceMain(int argc, char** argv, const Program& program, Compose compose) {
-  return ServiceMain<Config>(program, std::vector<std::string>(argv + 1, argv + argc), compose);
+  return ServiceMain<Config>(program, ProgramArguments(argc, argv), compose);
 }
 
 }  // namespace switchyard::app

@@ -12,6 +12,8 @@ namespace switchyard::all_in_one {
 // Each takes what follows the command's own words and answers the exit code of the process: 0, 1 for a failure, 2 for a
 // wrong command line or configuration.
 using Arguments = std::vector<std::string>;
+// Finds the command in what follows the program's name, and runs it.
+int Main(const Arguments& arguments);
 int Run(const Arguments& arguments);
 int Migrate(const Arguments& arguments);
 int Doctor(const Arguments& arguments);

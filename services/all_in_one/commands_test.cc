@@ -101,6 +101,19 @@ TEST_F(CommandsTest, MakesCertificatesAndNeverOverThem) {
   EXPECT_EQ(Do(InitTls, {"--dri=x"}), app::kExitUsage);
 }
 
+TEST_F(CommandsTest, FindsCommandsOfOneAndTwoWordsAndSuggestsOthers) {
+  database_.clear();
+  EXPECT_EQ(Do(Main, {"version"}), app::kExitOk);
+  EXPECT_THAT(out_, HasSubstr("switchyard "));
+  EXPECT_EQ(Do(Main, {"tls", "init", "--help"}), app::kExitOk);
+  EXPECT_THAT(out_, HasSubstr("ca.key"));
+  EXPECT_EQ(Do(Main, {"migrate", "--help"}), app::kExitOk);
+  EXPECT_THAT(out_, HasSubstr("--database.host"));
+  EXPECT_EQ(Do(Main, {"tokn", "isue"}), app::kExitUsage);
+  EXPECT_THAT(error_, HasSubstr("did you mean \"token issue\"?"));
+  EXPECT_EQ(Do(Main, {}), app::kExitUsage);
+}
+
 TEST_F(CommandsTest, TakesItsOwnFlagsOutOfTheOthers) {
   Arguments arguments = {"--name=a", "--database.name=b", "--check", "--name=c"};
   EXPECT_EQ(TakeFlag(arguments, "name"), "c");

@@ -2,17 +2,9 @@
 
 #include "services/identity/app.h"
 #include "services/task_queue/app.h"
+#include "services/task_queue/doctor.h"
 
 namespace switchyard::all_in_one {
-namespace {
-
-const std::vector<app::DoctorCheck>& NoChecks() {
-  static const auto& none = *new std::vector<app::DoctorCheck>;
-  return none;
-}
-
-}  // namespace
-
 const std::vector<Service>& AllServices() {
   static const auto& services = *new std::vector<Service>{
       {.name = config::v1::SERVICE_NAME_IDENTITY,
@@ -26,7 +18,7 @@ const std::vector<Service>& AllServices() {
       {.name = config::v1::SERVICE_NAME_TASK_QUEUE,
        .schema = task_queue::kSchema,
        .migrations = task_queue::SchemaMigrations,
-       .checks = NoChecks,
+       .checks = task_queue::DoctorChecks,
        .add =
            [](app::Process& process, const config::v1::AllInOneConfig& config) {
              return task_queue::TaskQueueApp::AddTo(process, config.task_queue());

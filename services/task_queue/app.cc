@@ -27,6 +27,8 @@ constexpr absl::Duration kStatsPeriod = absl::Seconds(5);
 constexpr absl::Duration kFeedPeriod = absl::Seconds(1);
 constexpr absl::Duration kHistoryPeriod = absl::Minutes(10);
 constexpr absl::Duration kHistoryRetry = absl::Seconds(1);
+// Nothing can be submitted on a day without them.
+constexpr std::string_view kPartitions = "partitions";
 // How late news from other replicas may be.
 constexpr absl::Duration kPumpIdle = absl::Milliseconds(50);
 constexpr absl::Duration kPumpWatched = absl::Milliseconds(5);
@@ -103,6 +105,7 @@ struct TaskQueueApp::Parts {
         weights(ToWeights(settings.lanes())),
         sweep_interval(app::ToDuration(settings.time().sweep_interval())),
         clock(process.clock()),
+        server(process.server()),
         store(process.pool(), process.clock(), process.ids()),
         cache(settings.limits().cached_tasks(), settings.limits().cached_bytes()),
         queue(rules, process.clock(), process.ids(), cache),
@@ -178,12 +181,14 @@ struct TaskQueueApp::Parts {
     const absl::Status status = history.Tick();
     history_log(status);
     history_done = status.ok();
+    if (history.partitions_made()) server.SetReady(kPartitions, true);
   }
 
   const Rules rules;
   const LaneWeights weights;
   const absl::Duration sweep_interval;
   const Clock& clock;
+  rpc::Server& server;
   PostgresTaskStore store;
   RecordCache cache;
   TaskQueue queue;
@@ -213,6 +218,7 @@ struct TaskQueueApp::Parts {
 absl::Status TaskQueueApp::AddTo(app::Process& process, const config::v1::TaskQueueSettings& settings) {
   process.RequireSchema(kSchema, SchemaMigrations());
   auto parts = std::make_unique<Parts>(process, settings);
+  process.server().SetReady(kPartitions, false);
   process.server().Register(parts->queue_rpc, v1::TaskQueueService::service_full_name());
   process.server().Register(parts->ledger_rpc, v1::TaskLedgerService::service_full_name());
   process.Add(std::unique_ptr<TaskQueueApp>(new TaskQueueApp(std::move(parts))));

@@ -28,6 +28,7 @@ absl::Status HistoryKeeper::MakePartitions() {
       SY_RETURN_IF_ERROR(pool_.Execute(kMakePartition, params).status());
     }
   }
+  partitions_made_ = true;
   return absl::OkStatus();
 }
 

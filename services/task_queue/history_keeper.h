@@ -25,6 +25,8 @@ class HistoryKeeper final {
 
   // Today's partitions and those ahead: nothing can be submitted on a day without.
   absl::Status MakePartitions();
+  // Whether they were there once since the process began.
+  bool partitions_made() const { return partitions_made_; }
   // Compacts counts, which grow with every batch.
   absl::Status Compact();
   // All of it.
@@ -43,6 +45,7 @@ class HistoryKeeper final {
   pg::Pool& pool_;
   const Clock& clock_;
   const Retention retention_;
+  bool partitions_made_ = false;
   int dropped_ = 0;
 };
 

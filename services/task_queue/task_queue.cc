@@ -56,6 +56,8 @@ absl::Status TaskQueue::Submit(TaskBatch& batch, absl::Span<Submission> submissi
     NewTask& task = tasks.emplace_back(submission.task);
     task.record.id = ids_.New<TaskId>();
     Begin(submission.start_time, now, task.record);
+    // As a later replay will know it: from the id alone.
+    task.record.create_time = task.record.id.uuid().time();
   }
   SY_ASSIGN_OR_RETURN(const std::vector<InsertOutcome> outcomes, batch.Insert(tasks, now));
   for (std::size_t i = 0; i < tasks.size(); ++i) {

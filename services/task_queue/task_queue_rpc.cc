@@ -38,8 +38,9 @@ int PageSize(int asked) { return asked == 0 ? kUsualPageSize : asked; }
 
 absl::StatusOr<std::optional<TaskId>> ParsePageToken(const std::string& token) {
   if (token.empty()) return std::nullopt;
-  SY_ASSIGN_OR_RETURN(const TaskId id, TaskId::Parse(token));
-  return id;
+  const absl::StatusOr<TaskId> id = TaskId::Parse(token);
+  if (!id.ok()) return InvalidFields({{.field = "page_token", .description = "not one that this service gave out"}});
+  return *id;
 }
 
 template <class Response>

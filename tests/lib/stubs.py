@@ -1,0 +1,46 @@
+"""The contracts as Python modules, generated anew for each run into a folder that goes with it."""
+
+import atexit
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PROTO = os.path.join(ROOT, "proto")
+CONTRACTS = (
+    "google/rpc/error_details.proto",
+    "google/rpc/status.proto",
+    "grpc/health/v1/health.proto",
+    "switchyard/options/v1/options.proto",
+    "switchyard/identity/v1/identity_service.proto",
+    "switchyard/task_queue/v1/spec.proto",
+    "switchyard/task_queue/v1/task.proto",
+    "switchyard/task_queue/v1/task_queue_service.proto",
+    "switchyard/task_queue/v1/task_ledger_service.proto",
+)
+
+
+def generate():
+    folder = tempfile.mkdtemp(prefix="systubs.")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    subprocess.run(["protoc", "-I", PROTO, f"--python_out={folder}", *CONTRACTS], check=True)
+    sys.path.insert(0, folder)
+    # Our google/rpc and grpc/health lie beside the installed google and grpc packages, not within them.
+    import google
+    import grpc
+    google.__path__.append(os.path.join(folder, "google"))
+    grpc.__path__.append(os.path.join(folder, "grpc"))
+
+
+generate()
+
+from google.rpc import error_details_pb2, status_pb2  # noqa: E402,F401
+from grpc.health.v1 import health_pb2  # noqa: E402,F401
+from switchyard.identity.v1 import identity_service_pb2 as identity  # noqa: E402,F401
+from switchyard.options.v1 import options_pb2 as options  # noqa: E402,F401
+from switchyard.task_queue.v1 import spec_pb2 as spec  # noqa: E402,F401
+from switchyard.task_queue.v1 import task_ledger_service_pb2 as ledger  # noqa: E402,F401
+from switchyard.task_queue.v1 import task_pb2 as task  # noqa: E402,F401
+from switchyard.task_queue.v1 import task_queue_service_pb2 as queue  # noqa: E402,F401

@@ -1,0 +1,51 @@
+#include "tools/benchmarks/scenarios.h"
+
+#include "absl/strings/str_format.h"
+
+namespace switchyard::bench {
+
+const std::vector<Scenario>& AllScenarios() {
+  static const auto* const scenarios = new std::vector<Scenario>{
+      {"queue-submit", "single SubmitTask calls, 64 in flight: at least 16,000 tasks/s", &QueueSubmit},
+      {"queue-submit-batch", "SubmitTasks of 100 tasks: at least 35,000 tasks/s", &QueueSubmitBatch},
+      {"queue-cycle",
+       "whole lives, submitted by single calls, assigned, reported, in the history: at least\n"
+       "                       16,000 lives/s and 0.45 of plain SQL",
+       &QueueCycle},
+      {"queue-backlog",
+       "the cost of a life with a million tasks queued and a million finished: at most 1.3 times\n"
+       "                       that on an empty queue",
+       &QueueBacklog},
+      {"queue-held-snapshot", "lives while a transaction is held open: within 10 % of the rate before",
+       &QueueHeldSnapshot},
+      {"queue-watch", "1,000 watchers: no event lost, p99 of the lag at most 100 ms", &QueueWatch},
+  };
+  return *scenarios;
+}
+
+std::string HelpPage() {
+  std::string page =
+      "switchyard-bench: measures Switchyard in an installation of its own, with fsync, authentication and "
+      "validation.\n\n"
+      "Usage: tools/bench SCENARIO [flags]\n\n"
+      "Scenarios and their targets, everything on the same two processors:\n";
+  for (const Scenario& scenario : AllScenarios()) {
+    page += absl::StrFormat("  %-20s %s\n", scenario.name, scenario.summary);
+  }
+  page +=
+      "\n"
+      "  --seconds N       length of each measured stretch; 10 unless the scenario says otherwise\n"
+      "  --warmup N        seconds before it; 2\n"
+      "  --json            the last line of standard output is one JSON object\n"
+      "  --profile         perf on the service while it is measured, where perf is installed\n"
+      "  --in-flight N     calls at a time, instead of the scenario's own number\n"
+      "  --connections N   2\n"
+      "  --backlog N       tasks queued and finished in queue-backlog; 1000000\n"
+      "  --watchers N      in queue-watch; 1000\n"
+      "\n"
+      "The exit code is 0 when all targets are met, 1 when the run failed, 3 when a target was missed.\n"
+      "docs/benchmarks.md says what each one measures.\n";
+  return page;
+}
+
+}  // namespace switchyard::bench
