@@ -9,11 +9,11 @@
 #define SY_CONCAT_(a, b) SY_CONCAT_INNER_(a, b)
 
 // Returns the status of `expression` from the enclosing function unless it is OK.
-#define SY_RETURN_IF_ERROR(expression)                      \
-  do {                                                      \
+#define SY_RETURN_IF_ERROR(expression)                              \
+  do {                                                              \
     if (absl::Status sy_status_ = (expression); !sy_status_.ok()) { \
-      return sy_status_;                                    \
-    }                                                       \
+      return sy_status_;                                            \
+    }                                                               \
   } while (false)
 
 // SY_ASSIGN_OR_RETURN(const Task task, store.Find(id));

@@ -141,8 +141,7 @@ struct TaskQueueApp::Parts {
             "events", [this] { Pump(); },
             [this] { return pump_more ? absl::ZeroDuration() : (watchers.wanted() ? kPumpWatched : kPumpIdle); }),
         catch_up_step(
-            "watch", [this] { CatchUp(); },
-            [this] { return catch_up_more ? absl::ZeroDuration() : kCatchUpPeriod; }),
+            "watch", [this] { CatchUp(); }, [this] { return catch_up_more ? absl::ZeroDuration() : kCatchUpPeriod; }),
         sweep_step(
             "sweep", [this] { Sweep(); }, [this] { return sweep_interval; }),
         feed_step(

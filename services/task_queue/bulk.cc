@@ -42,8 +42,7 @@ void BulkChanges::Apply(const std::vector<TaskId>& tasks, const std::function<Co
   if (tasks.empty()) return done({});
   auto gather = std::make_shared<Gather<Executed>>(tasks.size(), std::move(done));  // Shared by all answers.
   for (std::size_t i = 0; i < tasks.size(); ++i) {
-    lanes_.Execute(make(tasks[i]),
-                   [gather, i](absl::StatusOr<Executed> answer) { gather->Set(i, std::move(answer)); });
+    lanes_.Execute(make(tasks[i]), [gather, i](absl::StatusOr<Executed> answer) { gather->Set(i, std::move(answer)); });
   }
 }
 

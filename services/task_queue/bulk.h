@@ -20,8 +20,8 @@ class BulkChanges final {
  public:
   BulkChanges(TaskStore& store, TaskLanes& lanes) : store_(store), lanes_(lanes) {}
 
-  // The tasks selected: SELECTION_TOO_LARGE beyond the bound, COUNT_CHANGED when they are not as many as expected. A filter
-  // that names no states is narrowed to `states`: those that the change is about. Validation comes first.
+  // The tasks selected: SELECTION_TOO_LARGE beyond the bound, COUNT_CHANGED when they are not as many as expected. A
+  // filter that names no states is narrowed to `states`: those that the change is about. Validation comes first.
   absl::StatusOr<std::vector<TaskId>> Select(const v1::TaskSelection& selection, std::vector<TaskState> states,
                                              bool check_count);
 

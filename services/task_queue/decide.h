@@ -19,8 +19,8 @@ struct Answered {
   bool unchanged = false;
 };
 
-// Applies `command` to `record` and appends the events that tell of it. A refusal (STALE_GENERATION, NOT_OWNER, …) leaves
-// the record as it was. Every change leads along a legal transition and adds one to the revision.
+// Applies `command` to `record` and appends the events that tell of it. A refusal (STALE_GENERATION, NOT_OWNER, …)
+// leaves the record as it was. Every change leads along a legal transition and adds one to the revision.
 absl::StatusOr<Answered> Decide(const Rules& rules, const Command& command, absl::Time now, TaskRecord& record);
 
 // The record of a new task with its first events: READY at once, or HELD until `start_time`.

@@ -59,7 +59,8 @@ void DirectiveFeed::SendLocked(const std::vector<v1::Directive>& directives) {
   for (const auto& reader : readers_) {
     v1::WatchDirectivesResponse message;
     for (const v1::Directive& directive : directives) {
-      if (reader->agents.empty() || reader->agents.contains(directive.agent_id())) *message.add_directives() = directive;
+      if (reader->agents.empty() || reader->agents.contains(directive.agent_id()))
+        *message.add_directives() = directive;
     }
     if (message.directives().empty()) continue;
     if (!reader->stream->Offer(std::move(message))) {

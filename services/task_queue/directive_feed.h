@@ -14,8 +14,8 @@
 
 namespace switchyard::task_queue {
 
-// Tells hubs what their agents must hear. Level-triggered: what is outstanding is sent again and again until the agent's
-// report has settled it, so a lost message heals. Thread-safe.
+// Tells hubs what their agents must hear. Level-triggered: what is outstanding is sent again and again until the
+// agent's report has settled it, so a lost message heals. Thread-safe.
 class DirectiveFeed final {
  public:
   using Stream = rpc::ServerStream<v1::WatchDirectivesResponse>;

@@ -12,15 +12,15 @@
 
 namespace switchyard::task_queue {
 
-// The one reader of the event log in this process: tells watchers, and learns what other replicas did. A background step
-// with a public Tick(). Not thread-safe.
+// The one reader of the event log in this process: tells watchers, and learns what other replicas did. A background
+// step with a public Tick(). Not thread-safe.
 class EventPump final {
  public:
   EventPump(TaskStore& store, RecordCache& cache, WatchHub& watchers, ReadyFeed& ready, DirectiveFeed& directives)
       : store_(store), cache_(cache), watchers_(watchers), ready_(ready), directives_(directives) {}
 
-  // Reads one page; true when more is to be read at once. Begins, or begins anew after the database's life changed, at the
-  // end of the log.
+  // Reads one page; true when more is to be read at once. Begins, or begins anew after the database's life changed, at
+  // the end of the log.
   absl::StatusOr<bool> Tick();
 
   // How long a committed batch has been waiting to be readable, because some transaction older than it still runs.

@@ -34,9 +34,9 @@ class GroupCommitLanes::Meter final : public pg::GroupCommitObserver {
                   .With({lane})),
         queued_(metrics.Gauges("switchyard_task_queue_lane_queued", "Operations that wait for a commit.", {"lane"})
                     .With({lane})),
-        failed_(metrics.Counters("switchyard_task_queue_batch_failures_total", "Batches that were not committed.",
-                                 {"lane"})
-                    .With({lane})) {}
+        failed_(
+            metrics.Counters("switchyard_task_queue_batch_failures_total", "Batches that were not committed.", {"lane"})
+                .With({lane})) {}
 
   void OnFlush(std::size_t batch, absl::Duration took, const absl::Status& status, std::size_t queued) override {
     batch_.Observe(static_cast<double>(batch));

@@ -15,7 +15,6 @@ constexpr absl::Duration kDay = absl::Hours(24);
 
 std::string DayOf(absl::Time time) { return absl::FormatTime("%Y-%m-%d", time, absl::UTCTimeZone()); }
 
-
 }  // namespace
 
 absl::Status HistoryKeeper::MakePartitions() {

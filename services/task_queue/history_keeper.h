@@ -16,8 +16,9 @@ struct Retention {
   absl::Duration request_ids = absl::Hours(24);
 };
 
-// Makes partitions ahead, drops what has outlived its retention, rotates request ids, compacts counts. Every step is safe to
-// repeat, and safe with other replicas at the same work. Background steps with a public Tick(); not thread-safe.
+// Makes partitions ahead, drops what has outlived its retention, rotates request ids, compacts counts. Every step is
+// safe to repeat, and safe with other replicas at the same work. Background steps with a public Tick(); not
+// thread-safe.
 class HistoryKeeper final {
  public:
   HistoryKeeper(pg::Pool& pool, const Clock& clock, const Retention& retention)

@@ -16,8 +16,9 @@ class InlineLanes final : public TaskLanes {
 
   void Submit(Submission submission, SubmitAnswer answer) override {
     absl::StatusOr<Submitted> submitted = absl::InternalError("not executed");
-    const absl::Status status = store_.RunBatch(
-        [&](TaskBatch& batch) { return queue_.Submit(batch, {&submission, 1}, {&submitted, 1}); });
+    const absl::Status status = store_.RunBatch([&](TaskBatch& batch) {
+      return queue_.Submit(batch, {&submission, 1}, {&submitted, 1});
+    });
     if (!status.ok()) submitted = status;
     if (submitted.ok()) queue_.Learn(*submitted);
     answer(std::move(submitted));
@@ -25,8 +26,9 @@ class InlineLanes final : public TaskLanes {
 
   void Execute(Command command, ExecuteAnswer answer) override {
     absl::StatusOr<Executed> executed = absl::InternalError("not executed");
-    const absl::Status status = store_.RunBatch(
-        [&](TaskBatch& batch) { return queue_.Execute(batch, {&command, 1}, {&executed, 1}); });
+    const absl::Status status = store_.RunBatch([&](TaskBatch& batch) {
+      return queue_.Execute(batch, {&command, 1}, {&executed, 1});
+    });
     if (!status.ok()) executed = status;
     if (executed.ok()) queue_.Learn(*executed);
     answer(std::move(executed));

@@ -13,7 +13,8 @@ absl::StatusOr<Session> PostgresTaskStore::OpenSession(std::string_view agent, s
   pg::Params params;
   params.Add(agent).Add(hub).Add(expire);
   SY_ASSIGN_OR_RETURN(const pg::Result rows, Query(kOpenSession, params));
-  return Session{.agent = std::string(agent), .epoch = rows[0].Int64(0), .hub = std::string(hub), .expire_time = expire};
+  return Session{
+      .agent = std::string(agent), .epoch = rows[0].Int64(0), .hub = std::string(hub), .expire_time = expire};
 }
 
 absl::StatusOr<std::vector<std::string>> PostgresTaskStore::RenewSessions(

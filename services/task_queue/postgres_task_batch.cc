@@ -172,18 +172,31 @@ absl::Status PostgresTaskBatch::Remove(absl::Span<const Move> moves, Stage from,
   switch (from) {
     case Stage::kReady:
       statement = &kRemoveReady;
-      params.Add(shards).Add(ranks).Add(ids).Add(generations).Add(revisions).Add(shard_epochs).Add(agents).Add(
-          session_epochs);
+      params.Add(shards)
+          .Add(ranks)
+          .Add(ids)
+          .Add(generations)
+          .Add(revisions)
+          .Add(shard_epochs)
+          .Add(agents)
+          .Add(session_epochs);
       break;
     case Stage::kRunning:
       statement = &kRemoveRunning;
       params.Add(ids).Add(generations).Add(revisions).Add(agents).Add(session_epochs);
       break;
-    case Stage::kHeld: statement = &kRemoveHeld; break;
-    case Stage::kJudging: statement = &kRemoveJudging; break;
-    case Stage::kDead: statement = &kRemoveDead; break;
+    case Stage::kHeld:
+      statement = &kRemoveHeld;
+      break;
+    case Stage::kJudging:
+      statement = &kRemoveJudging;
+      break;
+    case Stage::kDead:
+      statement = &kRemoveDead;
+      break;
     // What is final never moves: the rules refuse it before it comes here.
-    case Stage::kDone: return absl::InternalError("a finished task cannot move");
+    case Stage::kDone:
+      return absl::InternalError("a finished task cannot move");
   }
   if (params.size() == 0) params.Add(ids).Add(generations).Add(revisions);
   SY_ASSIGN_OR_RETURN(const pg::Result removed, session_.Execute(*statement, params));

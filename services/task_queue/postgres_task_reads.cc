@@ -39,8 +39,7 @@ bool MayMatch(const TaskFilter& filter, const pg::Row& row) {
 bool Matches(const TaskFilter& filter, const TaskRecord& record) {
   // Only what waits is held, or not held, for a reason.
   const bool hold = filter.holds.empty() || (record.state == TaskState::kQueued && Allows(filter.holds, record.hold));
-  return Allows(filter.states, record.state) && hold &&
-         (filter.agent.empty() || filter.agent == record.agent);
+  return Allows(filter.states, record.state) && hold && (filter.agent.empty() || filter.agent == record.agent);
 }
 
 // Which stages hold what the filter wants; done means also the millions that are finished.

@@ -17,8 +17,9 @@ struct CachedTask {
   std::shared_ptr<const std::string> spec;   // Null when it was not read yet.
 };
 
-// Rows of live tasks as this process last saw them, so that most commands need no read before their write. An entry may be
-// stale at any time: compare-and-set finds out. Bounded in entries and bytes, least recently used first out. Thread-safe.
+// Rows of live tasks as this process last saw them, so that most commands need no read before their write. An entry may
+// be stale at any time: compare-and-set finds out. Bounded in entries and bytes, least recently used first out.
+// Thread-safe.
 class RecordCache {
  public:
   RecordCache(std::size_t max_entries, std::size_t max_bytes);
@@ -27,8 +28,8 @@ class RecordCache {
   // Keeps what is newer: an older revision never replaces a later one. Final records are dropped instead.
   void Put(std::shared_ptr<const TaskRecord> record, std::shared_ptr<const std::string> spec = nullptr);
   void Erase(const TaskId& id);
-  // Another event of the task became known. An entry that does not hold it yet is erased: another replica moved the task
-  // on. True when there is no entry that holds it.
+  // Another event of the task became known. An entry that does not hold it yet is erased: another replica moved the
+  // task on. True when there is no entry that holds it.
   bool EraseOlder(const TaskId& id, int event_ordinal);
 
   std::size_t entries() const;

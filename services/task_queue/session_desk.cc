@@ -28,15 +28,15 @@ absl::StatusOr<OpenedSession> SessionDesk::Open(std::string_view agent, std::str
       kept.insert(task.record.id);
     } else if (restarted) {
       opened.returned.push_back(task.record.id);
-      lanes_.Execute({task.record.id, AgentLost{.agent = std::string(agent),
-                                                .generation = task.record.generation,
-                                                .cause = "EXECUTOR_RESTARTED"}},
-                     [id = task.record.id](const absl::StatusOr<Executed>& answer) {
-                       if (!answer.ok()) {
-                         LogWarning("a task of a restarted executor could not be returned yet",
-                                    {{"task_id", id.ToString()}, {"status", answer.status()}});
-                       }
-                     });
+      lanes_.Execute(
+          {task.record.id,
+           AgentLost{.agent = std::string(agent), .generation = task.record.generation, .cause = "EXECUTOR_RESTARTED"}},
+          [id = task.record.id](const absl::StatusOr<Executed>& answer) {
+            if (!answer.ok()) {
+              LogWarning("a task of a restarted executor could not be returned yet",
+                         {{"task_id", id.ToString()}, {"status", answer.status()}});
+            }
+          });
     } else {
       opened.redeliver.push_back(std::move(task));
     }

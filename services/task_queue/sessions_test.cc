@@ -116,9 +116,9 @@ TEST_F(SessionsTest, AnOldSessionsReportIsRefused) {
   const Session old = Open({}, true).session;
   const Generation generation = AssignTo(id, old);
   Open({{id, generation}}, false);
-  EXPECT_THAT(Execute({id, Report{.generation = generation, .agent = "agent", .session_epoch = old.epoch,
-                                  .what = Finished{}}}),
-              IsError("STALE_SESSION"));
+  EXPECT_THAT(
+      Execute({id, Report{.generation = generation, .agent = "agent", .session_epoch = old.epoch, .what = Finished{}}}),
+      IsError("STALE_SESSION"));
 }
 
 TEST_F(SessionsTest, TasksOfAnExpiredSessionReturnUncharged) {
@@ -135,9 +135,10 @@ TEST_F(SessionsTest, ARenewedSessionKeepsItsTasks) {
   const TaskId id = Submit();
   const Session session = Open({}, true).session;
   const Generation generation = AssignTo(id, session);
-  ASSERT_THAT(Execute({id, Report{.generation = generation, .agent = "agent", .session_epoch = session.epoch,
-                                  .what = Accepted{}}}),
-              IsOk());
+  ASSERT_THAT(
+      Execute(
+          {id, Report{.generation = generation, .agent = "agent", .session_epoch = session.epoch, .what = Accepted{}}}),
+      IsOk());
   for (int i = 0; i < 10; ++i) {
     Idle(absl::Seconds(5));
     EXPECT_THAT(store_.RenewSessions({{{"agent", session.epoch}}}, clock_.Now() + rules_.session_lease),
@@ -150,9 +151,10 @@ TEST_F(SessionsTest, AnOutageLongerThanEveryLeaseGivesEachSessionOneFullLease) {
   const TaskId id = Submit();
   const Session session = Open({}, true).session;
   const Generation generation = AssignTo(id, session);
-  ASSERT_THAT(Execute({id, Report{.generation = generation, .agent = "agent", .session_epoch = session.epoch,
-                                  .what = Accepted{}}}),
-              IsOk());
+  ASSERT_THAT(
+      Execute(
+          {id, Report{.generation = generation, .agent = "agent", .session_epoch = session.epoch, .what = Accepted{}}}),
+      IsOk());
   store_.SetAway(true);
   for (int i = 0; i < 90; ++i) {
     clock_.Advance(absl::Seconds(1));
@@ -187,9 +189,10 @@ TEST_F(SessionsTest, AnAssignmentNobodyAcceptsIsWithdrawn) {
     ASSERT_THAT(store_.RenewSessions({{{"agent", session.epoch}}}, clock_.Now() + rules_.session_lease), IsOk());
   }
   EXPECT_EQ(Record(id).state, TaskState::kQueued);
-  EXPECT_THAT(Execute({id, Report{.generation = generation, .agent = "agent", .session_epoch = session.epoch,
-                                  .what = Accepted{}}}),
-              IsError("STALE_GENERATION"));
+  EXPECT_THAT(
+      Execute(
+          {id, Report{.generation = generation, .agent = "agent", .session_epoch = session.epoch, .what = Accepted{}}}),
+      IsError("STALE_GENERATION"));
 }
 
 }  // namespace

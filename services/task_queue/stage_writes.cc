@@ -80,23 +80,46 @@ absl::Status StageWrites::Flush(pg::Session& session, absl::Time now) {
     return params.back();
   };
   if (tasks_.ids.size() > 0) {
-    call(kAddTasks).Add(tasks_.ids).Add(tasks_.lanes).Add(tasks_.projects).Add(tasks_.types).Add(tasks_.principals)
-        .Add(tasks_.titles).Add(tasks_.traces).Add(tasks_.specs);
+    call(kAddTasks)
+        .Add(tasks_.ids)
+        .Add(tasks_.lanes)
+        .Add(tasks_.projects)
+        .Add(tasks_.types)
+        .Add(tasks_.principals)
+        .Add(tasks_.titles)
+        .Add(tasks_.traces)
+        .Add(tasks_.specs);
   }
   const auto rows_of = [&](Stage stage) -> RowColumns& { return rows_[static_cast<int>(stage)]; };
   if (RowColumns& rows = rows_of(Stage::kReady); rows.ids.size() > 0) {
-    call(kAddReady).Add(rows.shards).Add(rows.ranks).Add(rows.ids).Add(rows.generations).Add(rows.revisions)
-        .Add(rows.times).Add(rows.carries);
+    call(kAddReady)
+        .Add(rows.shards)
+        .Add(rows.ranks)
+        .Add(rows.ids)
+        .Add(rows.generations)
+        .Add(rows.revisions)
+        .Add(rows.times)
+        .Add(rows.carries);
   }
   for (const Stage stage : {Stage::kHeld, Stage::kJudging}) {
     RowColumns& rows = rows_of(stage);
     if (rows.ids.size() == 0) continue;
-    call(stage == Stage::kHeld ? kAddHeld : kAddJudging).Add(rows.ids).Add(rows.generations).Add(rows.revisions)
-        .Add(rows.times).Add(rows.carries);
+    call(stage == Stage::kHeld ? kAddHeld : kAddJudging)
+        .Add(rows.ids)
+        .Add(rows.generations)
+        .Add(rows.revisions)
+        .Add(rows.times)
+        .Add(rows.carries);
   }
   if (RowColumns& rows = rows_of(Stage::kRunning); rows.ids.size() > 0) {
-    call(kAddRunning).Add(rows.ids).Add(rows.generations).Add(rows.revisions).Add(rows.times).Add(rows.names)
-        .Add(rows.directives).Add(rows.carries);
+    call(kAddRunning)
+        .Add(rows.ids)
+        .Add(rows.generations)
+        .Add(rows.revisions)
+        .Add(rows.times)
+        .Add(rows.names)
+        .Add(rows.directives)
+        .Add(rows.carries);
   }
   if (RowColumns& rows = rows_of(Stage::kDead); rows.ids.size() > 0) {
     call(kAddDead).Add(rows.ids).Add(rows.generations).Add(rows.revisions).Add(rows.names).Add(rows.carries);

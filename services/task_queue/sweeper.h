@@ -12,8 +12,8 @@
 
 namespace switchyard::task_queue {
 
-// Finds time limits that have passed: of tasks, and of the leases of sessions. Any number of replicas may sweep at once:
-// the rules look again, and compare-and-set lets one win. Background steps with a public Tick(); not thread-safe.
+// Finds time limits that have passed: of tasks, and of the leases of sessions. Any number of replicas may sweep at
+// once: the rules look again, and compare-and-set lets one win. Background steps with a public Tick(); not thread-safe.
 class DueSweeper final {
  public:
   DueSweeper(TaskStore& store, TaskLanes& lanes, const Clock& clock) : store_(store), lanes_(lanes), clock_(clock) {}

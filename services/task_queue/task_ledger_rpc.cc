@@ -52,8 +52,8 @@ void ToProto(const std::vector<HeldTask>& tasks, google::protobuf::RepeatedPtrFi
 
 }  // namespace
 
-TaskLedgerRpc::TaskLedgerRpc(rpc::CallGate& gate, const RpcDeps& deps, DirectiveFeed& directives,
-                             SessionDesk& sessions, const Rules& rules)
+TaskLedgerRpc::TaskLedgerRpc(rpc::CallGate& gate, const RpcDeps& deps, DirectiveFeed& directives, SessionDesk& sessions,
+                             const Rules& rules)
     : rpc_(gate, v1::TaskLedgerService::service_full_name()),
       deps_(deps),
       directives_(directives),
@@ -61,8 +61,7 @@ TaskLedgerRpc::TaskLedgerRpc(rpc::CallGate& gate, const RpcDeps& deps, Directive
       rules_(rules) {}
 
 template <class Items>
-void TaskLedgerRpc::ExecuteAll(const Items& items,
-                               std::function<void(std::vector<absl::StatusOr<Executed>>)> done) {
+void TaskLedgerRpc::ExecuteAll(const Items& items, std::function<void(std::vector<absl::StatusOr<Executed>>)> done) {
   auto gather = std::make_shared<Gather<Executed>>(items.size(), std::move(done));  // Shared by all answers.
   for (int i = 0; i < items.size(); ++i) {
     absl::StatusOr<Command> command = ToCommand(items[i]);
@@ -83,13 +82,12 @@ void TaskLedgerRpc::ExecuteAll(const Items& items,
 
 grpc::ServerWriteReactor<v1::WatchReadyResponse>* TaskLedgerRpc::WatchReady(grpc::CallbackServerContext* context,
                                                                             const v1::WatchReadyRequest* request) {
-  return rpc_.Stream<v1::WatchReadyResponse>(
-      context, watch_ready_, request, kReadyLimits,
-      [this](const rpc::CallContext&, const v1::WatchReadyRequest& request,
-             std::shared_ptr<ReadyFeed::Stream> stream) -> absl::Status {
-        SY_RETURN_IF_ERROR(Refusal(Validate(request)));
-        return deps_.ready.Open(request, std::move(stream));
-      });
+  return rpc_.Stream<v1::WatchReadyResponse>(context, watch_ready_, request, kReadyLimits,
+                                             [this](const rpc::CallContext&, const v1::WatchReadyRequest& request,
+                                                    std::shared_ptr<ReadyFeed::Stream> stream) -> absl::Status {
+                                               SY_RETURN_IF_ERROR(Refusal(Validate(request)));
+                                               return deps_.ready.Open(request, std::move(stream));
+                                             });
 }
 
 grpc::ServerWriteReactor<v1::WatchDirectivesResponse>* TaskLedgerRpc::WatchDirectives(
@@ -112,26 +110,26 @@ grpc::ServerUnaryReactor* TaskLedgerRpc::AssignTasks(grpc::CallbackServerContext
              rpc::Done done) {
         if (absl::Status refusal = Refusal(Validate(request)); !refusal.ok()) return done(refusal);
         const auto answer = std::make_shared<rpc::Done>(std::move(done));  // std::function must be copyable.
-        ExecuteAll(request.assignments(), [this, start = call.start(), &response, answer,
-                                           ids = IdsOf(request.assignments())](
-                                              const std::vector<absl::StatusOr<Executed>>& answers) {
-          for (std::size_t i = 0; i < answers.size(); ++i) {
-            v1::AssignResult& result = *response.add_results();
-            result.set_task_id(ids[i]);
-            if (!answers[i].ok()) {
-              ToProto(answers[i].status(), result.mutable_error());
-              continue;
-            }
-            const TaskRecord& record = *answers[i]->record;
-            result.set_generation(ToInt(record.generation));
-            if (!result.mutable_spec()->ParseFromString(*answers[i]->spec)) {
-              ToProto(absl::DataLossError("the stored specification cannot be read"), result.mutable_error());
-            }
-            Set(AcceptBy(rules_, record), result.mutable_accept_by());
-          }
-          deps_.meter.Assigned(deps_.clock.Now() - start);
-          (*answer)(absl::OkStatus());
-        });
+        ExecuteAll(
+            request.assignments(), [this, start = call.start(), &response, answer, ids = IdsOf(request.assignments())](
+                                       const std::vector<absl::StatusOr<Executed>>& answers) {
+              for (std::size_t i = 0; i < answers.size(); ++i) {
+                v1::AssignResult& result = *response.add_results();
+                result.set_task_id(ids[i]);
+                if (!answers[i].ok()) {
+                  ToProto(answers[i].status(), result.mutable_error());
+                  continue;
+                }
+                const TaskRecord& record = *answers[i]->record;
+                result.set_generation(ToInt(record.generation));
+                if (!result.mutable_spec()->ParseFromString(*answers[i]->spec)) {
+                  ToProto(absl::DataLossError("the stored specification cannot be read"), result.mutable_error());
+                }
+                Set(AcceptBy(rules_, record), result.mutable_accept_by());
+              }
+              deps_.meter.Assigned(deps_.clock.Now() - start);
+              (*answer)(absl::OkStatus());
+            });
       });
 }
 
@@ -144,13 +142,12 @@ grpc::ServerUnaryReactor* TaskLedgerRpc::ReportTasks(grpc::CallbackServerContext
              rpc::Done done) {
         if (absl::Status refusal = Refusal(Validate(request)); !refusal.ok()) return done(refusal);
         const auto answer = std::make_shared<rpc::Done>(std::move(done));  // std::function must be copyable.
-        ExecuteAll(request.reports(),
-                   [this, start = call.start(), &response, answer,
-                    ids = IdsOf(request.reports())](const std::vector<absl::StatusOr<Executed>>& answers) {
-                     FillReportResults(answers, ids, response);
-                     deps_.meter.Reported(deps_.clock.Now() - start);
-                     (*answer)(absl::OkStatus());
-                   });
+        ExecuteAll(request.reports(), [this, start = call.start(), &response, answer, ids = IdsOf(request.reports())](
+                                          const std::vector<absl::StatusOr<Executed>>& answers) {
+          FillReportResults(answers, ids, response);
+          deps_.meter.Reported(deps_.clock.Now() - start);
+          (*answer)(absl::OkStatus());
+        });
       });
 }
 
@@ -162,12 +159,11 @@ grpc::ServerUnaryReactor* TaskLedgerRpc::ConcludeTasks(grpc::CallbackServerConte
                            v1::ConcludeTasksResponse& response, rpc::Done done) {
                       if (absl::Status refusal = Refusal(Validate(request)); !refusal.ok()) return done(refusal);
                       const auto answer = std::make_shared<rpc::Done>(std::move(done));
-                      ExecuteAll(request.conclusions(),
-                                 [&response, answer, ids = IdsOf(request.conclusions())](
-                                     const std::vector<absl::StatusOr<Executed>>& answers) {
-                                   FillReportResults(answers, ids, response);
-                                   (*answer)(absl::OkStatus());
-                                 });
+                      ExecuteAll(request.conclusions(), [&response, answer, ids = IdsOf(request.conclusions())](
+                                                            const std::vector<absl::StatusOr<Executed>>& answers) {
+                        FillReportResults(answers, ids, response);
+                        (*answer)(absl::OkStatus());
+                      });
                     });
 }
 
@@ -190,21 +186,20 @@ grpc::ServerUnaryReactor* TaskLedgerRpc::HoldTasks(grpc::CallbackServerContext* 
 grpc::ServerUnaryReactor* TaskLedgerRpc::ConfirmGeneration(grpc::CallbackServerContext* context,
                                                            const v1::ConfirmGenerationRequest* request,
                                                            v1::ConfirmGenerationResponse* response) {
-  return rpc::BlockingUnary(
-      rpc_, deps_.blocking, context, confirm_, request, response,
-      [this](const rpc::CallContext&, const v1::ConfirmGenerationRequest& request,
-             v1::ConfirmGenerationResponse& response) -> absl::Status {
-        SY_RETURN_IF_ERROR(Refusal(Validate(request)));
-        SY_ASSIGN_OR_RETURN(const TaskId id, TaskId::Parse(request.task_id()));
-        // Never from the cache: the world is about to be changed on the word of this answer.
-        SY_ASSIGN_OR_RETURN(const StoredTask task, deps_.store.Get(id));
-        const bool owned = task.record.stage() == Stage::kRunning;
-        response.set_current(owned && ToInt(task.record.generation) == request.generation() &&
-                             !task.record.cancel_requested);
-        response.set_current_generation(ToInt(task.record.generation));
-        response.set_state(static_cast<v1::TaskState>(task.record.state));
-        return absl::OkStatus();
-      });
+  return rpc::BlockingUnary(rpc_, deps_.blocking, context, confirm_, request, response,
+                            [this](const rpc::CallContext&, const v1::ConfirmGenerationRequest& request,
+                                   v1::ConfirmGenerationResponse& response) -> absl::Status {
+                              SY_RETURN_IF_ERROR(Refusal(Validate(request)));
+                              SY_ASSIGN_OR_RETURN(const TaskId id, TaskId::Parse(request.task_id()));
+                              // Never from the cache: the world is about to be changed on the word of this answer.
+                              SY_ASSIGN_OR_RETURN(const StoredTask task, deps_.store.Get(id));
+                              const bool owned = task.record.stage() == Stage::kRunning;
+                              response.set_current(owned && ToInt(task.record.generation) == request.generation() &&
+                                                   !task.record.cancel_requested);
+                              response.set_current_generation(ToInt(task.record.generation));
+                              response.set_state(static_cast<v1::TaskState>(task.record.state));
+                              return absl::OkStatus();
+                            });
 }
 
 grpc::ServerUnaryReactor* TaskLedgerRpc::OpenSession(grpc::CallbackServerContext* context,
@@ -227,8 +222,7 @@ grpc::ServerUnaryReactor* TaskLedgerRpc::OpenSession(grpc::CallbackServerContext
         ToProto(opened.keep, response.mutable_keep());
         ToProto(opened.drop, response.mutable_drop());
         for (const StoredTask& task : opened.redeliver) {
-          SY_RETURN_IF_ERROR(
-              task_queue::ToProto(task, AcceptBy(rules_, task.record), response.add_redeliver()));
+          SY_RETURN_IF_ERROR(task_queue::ToProto(task, AcceptBy(rules_, task.record), response.add_redeliver()));
         }
         return absl::OkStatus();
       });
@@ -237,63 +231,61 @@ grpc::ServerUnaryReactor* TaskLedgerRpc::OpenSession(grpc::CallbackServerContext
 grpc::ServerUnaryReactor* TaskLedgerRpc::RenewSessions(grpc::CallbackServerContext* context,
                                                        const v1::RenewSessionsRequest* request,
                                                        v1::RenewSessionsResponse* response) {
-  return rpc::BlockingUnary(
-      rpc_, deps_.blocking, context, renew_, request, response,
-      [this](const rpc::CallContext&, const v1::RenewSessionsRequest& request,
-             v1::RenewSessionsResponse& response) -> absl::Status {
-        SY_RETURN_IF_ERROR(Refusal(Validate(request)));
-        std::vector<std::pair<std::string, std::int64_t>> sessions;
-        for (const v1::SessionRef& session : request.sessions()) {
-          sessions.emplace_back(session.agent_id(), session.session_epoch());
-        }
-        const absl::Time expire = deps_.clock.Now() + rules_.session_lease;
-        SY_ASSIGN_OR_RETURN(const std::vector<std::string> renewed, deps_.store.RenewSessions(sessions, expire));
-        for (const std::string& agent : renewed) response.add_renewed_agent_ids(agent);
-        Set(expire, response.mutable_expire_time());
-        return absl::OkStatus();
-      });
+  return rpc::BlockingUnary(rpc_, deps_.blocking, context, renew_, request, response,
+                            [this](const rpc::CallContext&, const v1::RenewSessionsRequest& request,
+                                   v1::RenewSessionsResponse& response) -> absl::Status {
+                              SY_RETURN_IF_ERROR(Refusal(Validate(request)));
+                              std::vector<std::pair<std::string, std::int64_t>> sessions;
+                              for (const v1::SessionRef& session : request.sessions()) {
+                                sessions.emplace_back(session.agent_id(), session.session_epoch());
+                              }
+                              const absl::Time expire = deps_.clock.Now() + rules_.session_lease;
+                              SY_ASSIGN_OR_RETURN(const std::vector<std::string> renewed,
+                                                  deps_.store.RenewSessions(sessions, expire));
+                              for (const std::string& agent : renewed) response.add_renewed_agent_ids(agent);
+                              Set(expire, response.mutable_expire_time());
+                              return absl::OkStatus();
+                            });
 }
 
 grpc::ServerUnaryReactor* TaskLedgerRpc::ListAssigned(grpc::CallbackServerContext* context,
                                                       const v1::ListAssignedRequest* request,
                                                       v1::ListAssignedResponse* response) {
-  return rpc::BlockingUnary(rpc_, deps_.blocking, context, assigned_, request, response,
-                            [this](const rpc::CallContext&, const v1::ListAssignedRequest& request,
-                                   v1::ListAssignedResponse& response) -> absl::Status {
-                              SY_RETURN_IF_ERROR(Refusal(Validate(request)));
-                              const std::vector<std::string> agents(request.agent_ids().begin(),
-                                                                    request.agent_ids().end());
-                              SY_ASSIGN_OR_RETURN(const std::vector<StoredTask> owned, deps_.store.OwnedBy(agents));
-                              for (const StoredTask& task : owned) {
-                                SY_RETURN_IF_ERROR(task_queue::ToProto(task, AcceptBy(rules_, task.record),
-                                                                       response.add_tasks()));
-                              }
-                              return absl::OkStatus();
-                            });
+  return rpc::BlockingUnary(
+      rpc_, deps_.blocking, context, assigned_, request, response,
+      [this](const rpc::CallContext&, const v1::ListAssignedRequest& request,
+             v1::ListAssignedResponse& response) -> absl::Status {
+        SY_RETURN_IF_ERROR(Refusal(Validate(request)));
+        const std::vector<std::string> agents(request.agent_ids().begin(), request.agent_ids().end());
+        SY_ASSIGN_OR_RETURN(const std::vector<StoredTask> owned, deps_.store.OwnedBy(agents));
+        for (const StoredTask& task : owned) {
+          SY_RETURN_IF_ERROR(task_queue::ToProto(task, AcceptBy(rules_, task.record), response.add_tasks()));
+        }
+        return absl::OkStatus();
+      });
 }
 
 grpc::ServerUnaryReactor* TaskLedgerRpc::AcquireShards(grpc::CallbackServerContext* context,
                                                        const v1::AcquireShardsRequest* request,
                                                        v1::AcquireShardsResponse* response) {
-  return rpc::BlockingUnary(
-      rpc_, deps_.blocking, context, shards_, request, response,
-      [this](const rpc::CallContext&, const v1::AcquireShardsRequest& request,
-             v1::AcquireShardsResponse& response) -> absl::Status {
-        SY_RETURN_IF_ERROR(Refusal(Validate(request)));
-        if (request.release()) return deps_.store.ReleaseShards(request.owner_id());
-        const absl::Time now = deps_.clock.Now();
-        const absl::Time expire = now + rules_.shard_lease;
-        const int want = request.want() == 0 ? kShardCount : request.want();
-        SY_ASSIGN_OR_RETURN(const std::vector<ShardLease> leases,
-                            deps_.store.AcquireShards(request.owner_id(), want, now, expire));
-        for (const ShardLease& lease : leases) {
-          v1::ShardLease& out = *response.add_shards();
-          out.set_shard(lease.shard);
-          out.set_epoch(lease.epoch);
-        }
-        Set(expire, response.mutable_expire_time());
-        return absl::OkStatus();
-      });
+  return rpc::BlockingUnary(rpc_, deps_.blocking, context, shards_, request, response,
+                            [this](const rpc::CallContext&, const v1::AcquireShardsRequest& request,
+                                   v1::AcquireShardsResponse& response) -> absl::Status {
+                              SY_RETURN_IF_ERROR(Refusal(Validate(request)));
+                              if (request.release()) return deps_.store.ReleaseShards(request.owner_id());
+                              const absl::Time now = deps_.clock.Now();
+                              const absl::Time expire = now + rules_.shard_lease;
+                              const int want = request.want() == 0 ? kShardCount : request.want();
+                              SY_ASSIGN_OR_RETURN(const std::vector<ShardLease> leases,
+                                                  deps_.store.AcquireShards(request.owner_id(), want, now, expire));
+                              for (const ShardLease& lease : leases) {
+                                v1::ShardLease& out = *response.add_shards();
+                                out.set_shard(lease.shard);
+                                out.set_epoch(lease.epoch);
+                              }
+                              Set(expire, response.mutable_expire_time());
+                              return absl::OkStatus();
+                            });
 }
 
 }  // namespace switchyard::task_queue

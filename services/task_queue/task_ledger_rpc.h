@@ -22,8 +22,7 @@ class TaskLedgerRpc final : public v1::TaskLedgerService::CallbackService {
                                         v1::AssignTasksResponse* response) override;
   grpc::ServerUnaryReactor* ReportTasks(grpc::CallbackServerContext* context, const v1::ReportTasksRequest* request,
                                         v1::ReportTasksResponse* response) override;
-  grpc::ServerUnaryReactor* ConcludeTasks(grpc::CallbackServerContext* context,
-                                          const v1::ConcludeTasksRequest* request,
+  grpc::ServerUnaryReactor* ConcludeTasks(grpc::CallbackServerContext* context, const v1::ConcludeTasksRequest* request,
                                           v1::ConcludeTasksResponse* response) override;
   grpc::ServerUnaryReactor* HoldTasks(grpc::CallbackServerContext* context, const v1::HoldTasksRequest* request,
                                       v1::HoldTasksResponse* response) override;
@@ -32,13 +31,11 @@ class TaskLedgerRpc final : public v1::TaskLedgerService::CallbackService {
                                               v1::ConfirmGenerationResponse* response) override;
   grpc::ServerUnaryReactor* OpenSession(grpc::CallbackServerContext* context, const v1::OpenSessionRequest* request,
                                         v1::OpenSessionResponse* response) override;
-  grpc::ServerUnaryReactor* RenewSessions(grpc::CallbackServerContext* context,
-                                          const v1::RenewSessionsRequest* request,
+  grpc::ServerUnaryReactor* RenewSessions(grpc::CallbackServerContext* context, const v1::RenewSessionsRequest* request,
                                           v1::RenewSessionsResponse* response) override;
   grpc::ServerUnaryReactor* ListAssigned(grpc::CallbackServerContext* context, const v1::ListAssignedRequest* request,
                                          v1::ListAssignedResponse* response) override;
-  grpc::ServerUnaryReactor* AcquireShards(grpc::CallbackServerContext* context,
-                                          const v1::AcquireShardsRequest* request,
+  grpc::ServerUnaryReactor* AcquireShards(grpc::CallbackServerContext* context, const v1::AcquireShardsRequest* request,
                                           v1::AcquireShardsResponse* response) override;
 
  private:

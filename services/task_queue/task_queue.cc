@@ -71,7 +71,9 @@ absl::Status TaskQueue::Submit(TaskBatch& batch, absl::Span<Submission> submissi
       case InsertOutcome::Kind::kReplayed:
         answers[i] = Submitted{.id = outcomes[i].id, .create_time = outcomes[i].id.uuid().time(), .replayed = true};
         break;
-      case InsertOutcome::Kind::kRequestIdReused: answers[i] = RequestIdReused(tasks[i].request_id); break;
+      case InsertOutcome::Kind::kRequestIdReused:
+        answers[i] = RequestIdReused(tasks[i].request_id);
+        break;
     }
   }
   return absl::OkStatus();
@@ -135,10 +137,15 @@ absl::Status TaskQueue::Execute(TaskBatch& batch, absl::Span<const Command> comm
         const TaskId& id = commands[item.index].id;
         switch (outcomes[i]) {
           case MoveOutcome::kApplied:
-            answers[item.index] = Executed{.state = item.answered.state, .record = std::move(item.next), .spec = nullptr};
+            answers[item.index] =
+                Executed{.state = item.answered.state, .record = std::move(item.next), .spec = nullptr};
             break;
-          case MoveOutcome::kStaleShardEpoch: answers[item.index] = StaleShardEpoch(id); break;
-          case MoveOutcome::kStaleSession: answers[item.index] = StaleSession(id, moves[i].agent); break;
+          case MoveOutcome::kStaleShardEpoch:
+            answers[item.index] = StaleShardEpoch(id);
+            break;
+          case MoveOutcome::kStaleSession:
+            answers[item.index] = StaleSession(id, moves[i].agent);
+            break;
           case MoveOutcome::kChanged:
             cache_.Erase(id);
             item.base = nullptr;

@@ -40,9 +40,9 @@ struct Executed {
   std::shared_ptr<const std::string> spec;
 };
 
-// What can be done to tasks, in batches: reads what it must, lets the rules decide, writes by compare-and-set, and tries
-// again what changed under it. Holds no state but the cache, so any number of batches and replicas may run at once.
-// Thread-safe.
+// What can be done to tasks, in batches: reads what it must, lets the rules decide, writes by compare-and-set, and
+// tries again what changed under it. Holds no state but the cache, so any number of batches and replicas may run at
+// once. Thread-safe.
 class TaskQueue {
  public:
   // Borrows all for its lifetime.

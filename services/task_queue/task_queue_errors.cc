@@ -37,9 +37,9 @@ absl::Status StaleShardEpoch(const TaskId& id) {
 }
 
 absl::Status StaleSession(const TaskId& id, std::string_view agent) {
-  return MakeError(
-      StatusCode::kFailedPrecondition, absl::StrCat("agent ", ToAbsl(agent), " has a newer session, or none"),
-      {.reason = "STALE_SESSION", .metadata = {{"agent_id", std::string(agent)}, {"task_id", Text(id)}}});
+  return MakeError(StatusCode::kFailedPrecondition,
+                   absl::StrCat("agent ", ToAbsl(agent), " has a newer session, or none"),
+                   {.reason = "STALE_SESSION", .metadata = {{"agent_id", std::string(agent)}, {"task_id", Text(id)}}});
 }
 
 absl::Status TaskNotReady(const TaskId& id, TaskState state, HoldReason hold) {
@@ -68,11 +68,10 @@ absl::Status RequestIdReused(std::string_view request_id) {
 }
 
 absl::Status CountChanged(int expected, int actual) {
-  return MakeError(
-      StatusCode::kFailedPrecondition,
-      absl::StrCat(actual, " tasks match, not the expected ", expected, "; nothing was done"),
-      {.reason = "COUNT_CHANGED",
-       .metadata = {{"expected_count", absl::StrCat(expected)}, {"actual_count", absl::StrCat(actual)}}});
+  return MakeError(StatusCode::kFailedPrecondition,
+                   absl::StrCat(actual, " tasks match, not the expected ", expected, "; nothing was done"),
+                   {.reason = "COUNT_CHANGED",
+                    .metadata = {{"expected_count", absl::StrCat(expected)}, {"actual_count", absl::StrCat(actual)}}});
 }
 
 absl::Status SelectionTooLarge(int bound) {
@@ -101,7 +100,8 @@ absl::Status ReadyFeedOverrun() {
 }
 
 absl::Status TooManyWatchers(int bound) {
-  return MakeError(StatusCode::kResourceExhausted, absl::StrCat("this replica serves its bound of ", bound, " watchers"),
+  return MakeError(StatusCode::kResourceExhausted,
+                   absl::StrCat("this replica serves its bound of ", bound, " watchers"),
                    {.reason = "TOO_MANY_WATCHERS", .retry_after = absl::Seconds(5)});
 }
 
@@ -112,30 +112,48 @@ absl::Status TooMuchContention(const TaskId& id) {
 
 std::string_view NameOf(TaskState state) {
   switch (state) {
-    case TaskState::kQueued: return "QUEUED";
-    case TaskState::kAssigned: return "ASSIGNED";
-    case TaskState::kRunning: return "RUNNING";
-    case TaskState::kVerifying: return "VERIFYING";
-    case TaskState::kSucceeded: return "SUCCEEDED";
-    case TaskState::kPartial: return "PARTIAL";
-    case TaskState::kDeadLetter: return "DEAD_LETTER";
-    case TaskState::kCancelled: return "CANCELLED";
-    case TaskState::kExpired: return "EXPIRED";
-    case TaskState::kDiscarded: return "DISCARDED";
+    case TaskState::kQueued:
+      return "QUEUED";
+    case TaskState::kAssigned:
+      return "ASSIGNED";
+    case TaskState::kRunning:
+      return "RUNNING";
+    case TaskState::kVerifying:
+      return "VERIFYING";
+    case TaskState::kSucceeded:
+      return "SUCCEEDED";
+    case TaskState::kPartial:
+      return "PARTIAL";
+    case TaskState::kDeadLetter:
+      return "DEAD_LETTER";
+    case TaskState::kCancelled:
+      return "CANCELLED";
+    case TaskState::kExpired:
+      return "EXPIRED";
+    case TaskState::kDiscarded:
+      return "DISCARDED";
   }
   return "UNKNOWN";
 }
 
 std::string_view NameOf(HoldReason hold) {
   switch (hold) {
-    case HoldReason::kNone: return "NONE";
-    case HoldReason::kDelayed: return "DELAYED";
-    case HoldReason::kBackoff: return "BACKOFF";
-    case HoldReason::kDependency: return "DEPENDENCY";
-    case HoldReason::kPaused: return "PAUSED";
-    case HoldReason::kApproval: return "APPROVAL";
-    case HoldReason::kNoRoute: return "NO_ROUTE";
-    case HoldReason::kNoAgent: return "NO_AGENT";
+    case HoldReason::kNone:
+      return "NONE";
+    case HoldReason::kDelayed:
+      return "DELAYED";
+    case HoldReason::kBackoff:
+      return "BACKOFF";
+    case HoldReason::kDependency:
+      return "DEPENDENCY";
+    case HoldReason::kPaused:
+      return "PAUSED";
+    case HoldReason::kApproval:
+      return "APPROVAL";
+    case HoldReason::kNoRoute:
+      return "NO_ROUTE";
+    case HoldReason::kNoAgent:
+      return "NO_AGENT";
   }
   return "UNKNOWN";
 }

@@ -79,8 +79,8 @@ grpc::ServerUnaryReactor* TaskQueueRpc::SubmitTask(grpc::CallbackServerContext* 
                       absl::Status refusal = Refusal(Validate(request, start));
                       if (!refusal.ok()) return done(refusal);
                       deps_.lanes.Submit(ToSubmission(call, request),
-                                         [this, start, &response, done = std::move(done)](
-                                             const absl::StatusOr<Submitted>& submitted) mutable {
+                                         [this, start, &response,
+                                          done = std::move(done)](const absl::StatusOr<Submitted>& submitted) mutable {
                                            if (!submitted.ok()) return done(submitted.status());
                                            Fill(*submitted, response);
                                            deps_.meter.Submitted(deps_.clock.Now() - start);
@@ -125,8 +125,8 @@ grpc::ServerUnaryReactor* TaskQueueRpc::SubmitTasks(grpc::CallbackServerContext*
       });
 }
 
-grpc::ServerUnaryReactor* TaskQueueRpc::GetTask(grpc::CallbackServerContext* context,
-                                                const v1::GetTaskRequest* request, v1::GetTaskResponse* response) {
+grpc::ServerUnaryReactor* TaskQueueRpc::GetTask(grpc::CallbackServerContext* context, const v1::GetTaskRequest* request,
+                                                v1::GetTaskResponse* response) {
   return rpc::BlockingUnary(rpc_, deps_.blocking, context, get_, request, response,
                             [this](const rpc::CallContext&, const v1::GetTaskRequest& request,
                                    v1::GetTaskResponse& response) -> absl::Status {
@@ -172,13 +172,12 @@ grpc::ServerUnaryReactor* TaskQueueRpc::ListTaskEvents(grpc::CallbackServerConte
 
 grpc::ServerWriteReactor<v1::WatchTasksResponse>* TaskQueueRpc::WatchTasks(grpc::CallbackServerContext* context,
                                                                            const v1::WatchTasksRequest* request) {
-  return rpc_.Stream<v1::WatchTasksResponse>(
-      context, watch_, request, kWatchLimits,
-      [this](const rpc::CallContext&, const v1::WatchTasksRequest& request,
-             std::shared_ptr<WatchHub::Stream> stream) -> absl::Status {
-        SY_RETURN_IF_ERROR(Refusal(Validate(request)));
-        return deps_.watchers.Open(request, std::move(stream));
-      });
+  return rpc_.Stream<v1::WatchTasksResponse>(context, watch_, request, kWatchLimits,
+                                             [this](const rpc::CallContext&, const v1::WatchTasksRequest& request,
+                                                    std::shared_ptr<WatchHub::Stream> stream) -> absl::Status {
+                                               SY_RETURN_IF_ERROR(Refusal(Validate(request)));
+                                               return deps_.watchers.Open(request, std::move(stream));
+                                             });
 }
 
 namespace {
@@ -217,7 +216,9 @@ grpc::ServerUnaryReactor* TaskQueueRpc::CancelTasks(grpc::CallbackServerContext*
                            v1::CancelTasksResponse& response, rpc::Done done) {
                       LogInfo("cancel", {{"by", call.principal().name}, {"dry_run", request.dry_run()}});
                       RunBulk(bulk_, deps_.blocking, request, response, std::move(done), kLiveStates,
-                              [reason = request.reason()](const TaskId& id) { return Command{id, Cancel{reason}}; });
+                              [reason = request.reason()](const TaskId& id) {
+                                return Command{id, Cancel{reason}};
+                              });
                     });
 }
 
@@ -229,7 +230,9 @@ grpc::ServerUnaryReactor* TaskQueueRpc::RetryTasks(grpc::CallbackServerContext* 
                            v1::RetryTasksResponse& response, rpc::Done done) {
                       LogInfo("retry", {{"by", call.principal().name}, {"dry_run", request.dry_run()}});
                       RunBulk(bulk_, deps_.blocking, request, response, std::move(done), kDeadStates,
-                              [](const TaskId& id) { return Command{id, Retry{}}; });
+                              [](const TaskId& id) {
+                                return Command{id, Retry{}};
+                              });
                     });
 }
 
@@ -241,7 +244,9 @@ grpc::ServerUnaryReactor* TaskQueueRpc::DiscardDeadLetters(grpc::CallbackServerC
                            v1::DiscardDeadLettersResponse& response, rpc::Done done) {
                       LogInfo("discard", {{"by", call.principal().name}, {"dry_run", request.dry_run()}});
                       RunBulk(bulk_, deps_.blocking, request, response, std::move(done), kDeadStates,
-                              [reason = request.reason()](const TaskId& id) { return Command{id, Discard{reason}}; });
+                              [reason = request.reason()](const TaskId& id) {
+                                return Command{id, Discard{reason}};
+                              });
                     });
 }
 
@@ -257,10 +262,9 @@ grpc::ServerUnaryReactor* TaskQueueRpc::PauseQueue(grpc::CallbackServerContext* 
         if (request.target().has_task_id()) {
           const absl::StatusOr<TaskId> id = TaskId::Parse(request.target().task_id());
           if (!id.ok()) return done(id.status());
-          return deps_.lanes.Execute({*id, PauseOne{request.reason()}},
-                                     [done = std::move(done)](const absl::StatusOr<Executed>& executed) mutable {
-                                       done(executed.status());
-                                     });
+          return deps_.lanes.Execute(
+              {*id, PauseOne{request.reason()}},
+              [done = std::move(done)](const absl::StatusOr<Executed>& executed) mutable { done(executed.status()); });
         }
         const auto answer = std::make_shared<rpc::Done>(std::move(done));  // std::function must be copyable.
         const absl::Status taken = deps_.blocking.Run([this, &call, &request, answer] {
@@ -308,23 +312,22 @@ grpc::ServerUnaryReactor* TaskQueueRpc::ResumeQueue(grpc::CallbackServerContext*
 grpc::ServerUnaryReactor* TaskQueueRpc::ListDeadLetters(grpc::CallbackServerContext* context,
                                                         const v1::ListDeadLettersRequest* request,
                                                         v1::ListDeadLettersResponse* response) {
-  return rpc::BlockingUnary(rpc_, deps_.blocking, context, dead_, request, response,
-                            [this](const rpc::CallContext&, const v1::ListDeadLettersRequest& request,
-                                   v1::ListDeadLettersResponse& response) -> absl::Status {
-                              SY_RETURN_IF_ERROR(Refusal(Validate(request)));
-                              SY_ASSIGN_OR_RETURN(const std::optional<TaskId> cursor,
-                                                  ParsePageToken(request.page_token()));
-                              TaskFilter filter = ToFilter(request.filter());
-                              filter.states = kDeadStates;
-                              SY_ASSIGN_OR_RETURN(const TaskPage page,
-                                                  deps_.store.List(filter, /*newest_first=*/true, cursor,
-                                                                   PageSize(request.page_size())));
-                              SY_ASSIGN_OR_RETURN(const auto counts, deps_.store.CountDeadByModel());
-                              for (const auto& [model, count] : counts) {
-                                (*response.mutable_count_by_model())[model] = count;
-                              }
-                              return FillPage(page, response);
-                            });
+  return rpc::BlockingUnary(
+      rpc_, deps_.blocking, context, dead_, request, response,
+      [this](const rpc::CallContext&, const v1::ListDeadLettersRequest& request,
+             v1::ListDeadLettersResponse& response) -> absl::Status {
+        SY_RETURN_IF_ERROR(Refusal(Validate(request)));
+        SY_ASSIGN_OR_RETURN(const std::optional<TaskId> cursor, ParsePageToken(request.page_token()));
+        TaskFilter filter = ToFilter(request.filter());
+        filter.states = kDeadStates;
+        SY_ASSIGN_OR_RETURN(const TaskPage page,
+                            deps_.store.List(filter, /*newest_first=*/true, cursor, PageSize(request.page_size())));
+        SY_ASSIGN_OR_RETURN(const auto counts, deps_.store.CountDeadByModel());
+        for (const auto& [model, count] : counts) {
+          (*response.mutable_count_by_model())[model] = count;
+        }
+        return FillPage(page, response);
+      });
 }
 
 grpc::ServerUnaryReactor* TaskQueueRpc::GetQueueStats(grpc::CallbackServerContext* context,

@@ -62,8 +62,7 @@ class TaskQueueRpc final : public v1::TaskQueueService::CallbackService {
   grpc::ServerUnaryReactor* DiscardDeadLetters(grpc::CallbackServerContext* context,
                                                const v1::DiscardDeadLettersRequest* request,
                                                v1::DiscardDeadLettersResponse* response) override;
-  grpc::ServerUnaryReactor* GetQueueStats(grpc::CallbackServerContext* context,
-                                          const v1::GetQueueStatsRequest* request,
+  grpc::ServerUnaryReactor* GetQueueStats(grpc::CallbackServerContext* context, const v1::GetQueueStatsRequest* request,
                                           v1::GetQueueStatsResponse* response) override;
 
  private:

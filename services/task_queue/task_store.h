@@ -63,8 +63,8 @@ class TaskBatch {
   virtual absl::StatusOr<std::vector<InsertOutcome>> Insert(absl::Span<const NewTask> tasks, absl::Time now) = 0;
   // In the order given; absent when the task never existed or outlived its retention. Sees what the batch did before.
   virtual absl::StatusOr<std::vector<std::optional<TaskRecord>>> Load(absl::Span<const TaskId> ids) = 0;
-  // In the order given, each id at most once. A row that is not as it was read stays as it is: that is an outcome, never an
-  // error. Events of applied moves are published with the commit.
+  // In the order given, each id at most once. A row that is not as it was read stays as it is: that is an outcome,
+  // never an error. Events of applied moves are published with the commit.
   virtual absl::StatusOr<std::vector<MoveOutcome>> Apply(absl::Span<const Move> moves, absl::Time now) = 0;
   // The serialised specifications; empty where there is none.
   virtual absl::StatusOr<std::vector<std::string>> LoadSpecs(absl::Span<const TaskId> ids) = 0;
@@ -193,8 +193,8 @@ class TaskStore {
   virtual absl::StatusOr<std::vector<std::string>> RenewSessions(
       absl::Span<const std::pair<std::string, std::int64_t>> sessions, absl::Time expire) = 0;
   virtual absl::StatusOr<std::vector<Session>> ExpiredSessions(absl::Time now, int limit) = 0;
-  // Raises the epoch of a session that is still the one named, so that assignments and reports of it are refused. Its lease
-  // stays expired: it is found again until it is closed.
+  // Raises the epoch of a session that is still the one named, so that assignments and reports of it are refused. Its
+  // lease stays expired: it is found again until it is closed.
   virtual absl::Status FenceSession(std::string_view agent, std::int64_t epoch) = 0;
   // Ends a session for good, if it is still the one named.
   virtual absl::Status CloseSession(std::string_view agent, std::int64_t epoch) = 0;

@@ -201,9 +201,8 @@ absl::StatusOr<bool> WatchHub::CatchUpOne(const WatcherPtr& watcher) {
     SY_ASSIGN_OR_RETURN(EventPage events, store_.ReadEvents(watcher->position, kBatchesPerPage));
     MutexLock lock(mutex_);
     // Batches past the pump's position come with the pump.
-    std::erase_if(events.batches, [this](const EventBatch& batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-      return batch.position > position_;
-    });
+    std::erase_if(events.batches, [this](const EventBatch& batch)
+                                      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return batch.position > position_; });
     if (events.batches.empty()) {
       watcher->position = position_;
       continue;

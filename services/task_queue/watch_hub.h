@@ -17,9 +17,9 @@
 
 namespace switchyard::task_queue {
 
-// Serves WatchTasks. A watcher either is live, at the position that the pump has published, or catches up from its token
-// by reading the log page by page, as fast as it takes them; it becomes live at exactly the position where the other
-// ends, so that it sees no gap and no repeat. A live watcher whose buffer is full is cut off. Thread-safe.
+// Serves WatchTasks. A watcher either is live, at the position that the pump has published, or catches up from its
+// token by reading the log page by page, as fast as it takes them; it becomes live at exactly the position where the
+// other ends, so that it sees no gap and no repeat. A live watcher whose buffer is full is cut off. Thread-safe.
 class WatchHub final {
  public:
   using Stream = rpc::ServerStream<v1::WatchTasksResponse>;

@@ -118,7 +118,7 @@ def layers(tree):
                 continue
             if parts[0] == "libs":
                 yield f"{name}:{number}: libs never names a service"
-            elif parts[0] == "services" and match.group(1) != parts[1] and parts[1] not in ("all", "switchyard"):
+            elif parts[0] == "services" and match.group(1) != parts[1] and parts[1] not in ("all_in_one",):
                 yield f"{name}:{number}: services talk only over proto/; this includes a header of {match.group(1)}"
 
 
