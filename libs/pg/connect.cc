@@ -20,13 +20,19 @@
 namespace switchyard::pg {
 namespace {
 
+// Plans that are made once, while tables are still empty, and must be right when they are full: a probe for each element
+// of an array, never a scan or a hash of the table.
+constexpr char kBatchPlans[] =
+    " -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
+    " -c enable_bitmapscan=off";
+
 std::string ServerSettings(const ConnectOptions& options) {
   const auto milliseconds = [](absl::Duration duration) { return absl::ToInt64Milliseconds(duration); };
   return absl::StrCat("-c default_transaction_isolation=read\\ committed -c synchronous_commit=on -c timezone=UTC",
                       " -c jit=off -c statement_timeout=", milliseconds(options.statement_timeout),
                       " -c lock_timeout=", milliseconds(options.lock_timeout),
                       " -c idle_in_transaction_session_timeout=", milliseconds(options.idle_in_transaction_timeout),
-                      options.force_generic_plan ? " -c plan_cache_mode=force_generic_plan" : "");
+                      options.force_generic_plan ? kBatchPlans : "");
 }
 
 struct Finish {

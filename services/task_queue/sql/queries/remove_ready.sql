@@ -6,8 +6,9 @@ USING unnest($1::smallint[], $2::smallint[], $3::uuid[], $4::bigint[], $5::bigin
 WHERE r.shard = u.shard AND r.rank = u.rank AND r.id = u.id
   AND r.generation = u.generation AND r.revision = u.revision
   AND (u.shard_epoch IS NULL
-       OR EXISTS (SELECT FROM task_queue.shard s WHERE s.shard = u.shard AND s.epoch = u.shard_epoch))
+       OR EXISTS (SELECT FROM task_queue.shard s WHERE s.shard = u.shard AND s.epoch = u.shard_epoch OFFSET 0))
   AND (u.session_epoch IS NULL
        OR EXISTS (SELECT FROM task_queue.session s
-                  WHERE s.agent = u.agent AND s.epoch = u.session_epoch AND s.expire_time IS NOT NULL))
+                  WHERE s.agent = u.agent AND s.epoch = u.session_epoch AND s.expire_time IS NOT NULL
+                  OFFSET 0))
 RETURNING r.id
