@@ -20,8 +20,8 @@
 namespace switchyard::pg {
 namespace {
 
-// Plans that are made once, while tables are still empty, and must be right when they are full: a probe for each element
-// of an array, never a scan or a hash of the table.
+// Plans that are made once, while tables are still empty, and must be right when they are full: a probe for each
+// element of an array, never a scan or a hash of the table.
 constexpr char kBatchPlans[] =
     " -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
     " -c enable_bitmapscan=off";

@@ -1,5 +1,6 @@
 #include "services/task_queue/bulk.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
@@ -9,6 +10,11 @@
 #include "services/task_queue/task_queue_errors.h"
 
 namespace switchyard::task_queue {
+namespace {
+
+constexpr std::size_t kPart = 500;
+
+}  // namespace
 
 absl::StatusOr<std::vector<TaskId>> BulkChanges::Select(const v1::TaskSelection& selection,
                                                         std::vector<TaskState> states, bool check_count) {
@@ -37,12 +43,29 @@ absl::StatusOr<std::vector<TaskId>> BulkChanges::Select(const v1::TaskSelection&
   return tasks;
 }
 
-void BulkChanges::Apply(const std::vector<TaskId>& tasks, const std::function<Command(const TaskId&)>& make,
-                        std::function<void(std::vector<absl::StatusOr<Executed>>)> done) {
-  if (tasks.empty()) return done({});
-  auto gather = std::make_shared<Gather<Executed>>(tasks.size(), std::move(done));  // Shared by all answers.
-  for (std::size_t i = 0; i < tasks.size(); ++i) {
-    lanes_.Execute(make(tasks[i]), [gather, i](absl::StatusOr<Executed> answer) { gather->Set(i, std::move(answer)); });
+struct BulkChanges::Run {
+  std::vector<TaskId> tasks;
+  Make make;
+  std::function<void(Answers)> done;
+  Answers answers;
+};
+
+void BulkChanges::Apply(std::vector<TaskId> tasks, Make make, std::function<void(Answers)> done) {
+  ApplyPart(std::make_shared<Run>(  // Shared by the answers of its parts.
+      Run{.tasks = std::move(tasks), .make = std::move(make), .done = std::move(done), .answers = {}}));
+}
+
+void BulkChanges::ApplyPart(const std::shared_ptr<Run>& run) {
+  const std::size_t begin = run->answers.size();
+  const std::size_t count = std::min(kPart, run->tasks.size() - begin);
+  if (count == 0) return run->done(std::move(run->answers));
+  auto gather = std::make_shared<Gather<Executed>>(count, [this, run](Answers answers) {
+    for (absl::StatusOr<Executed>& answer : answers) run->answers.push_back(std::move(answer));
+    ApplyPart(run);
+  });
+  for (std::size_t i = 0; i < count; ++i) {
+    lanes_.Execute(run->make(run->tasks[begin + i]),
+                   [gather, i](absl::StatusOr<Executed> answer) { gather->Set(i, std::move(answer)); });
   }
 }
 

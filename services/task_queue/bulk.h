@@ -25,11 +25,16 @@ class BulkChanges final {
   absl::StatusOr<std::vector<TaskId>> Select(const v1::TaskSelection& selection, std::vector<TaskState> states,
                                              bool check_count);
 
-  // Applies `make` to each; calls `done` once all are answered, with a result per task in order.
-  void Apply(const std::vector<TaskId>& tasks, const std::function<Command(const TaskId&)>& make,
-             std::function<void(std::vector<absl::StatusOr<Executed>>)> done);
+  using Make = std::function<Command(const TaskId&)>;
+  using Answers = std::vector<absl::StatusOr<Executed>>;
+  // Applies `make` to each; calls `done` once all are answered, with a result per task in order. A part at a time, so
+  // that others find room in the lane.
+  void Apply(std::vector<TaskId> tasks, Make make, std::function<void(Answers)> done);
 
  private:
+  struct Run;
+  void ApplyPart(const std::shared_ptr<Run>& run);
+
   TaskStore& store_;
   TaskLanes& lanes_;
 };

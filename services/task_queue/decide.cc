@@ -98,8 +98,10 @@ Outcome OnRunning(const Blocked& blocked, Life& life) {
 }
 
 Outcome OnRunning(const Progressed& progressed, Life& life) {
-  if (life.record().state == TaskState::kRunning &&
-      life.now() - life.record().sign_time < life.rules().progress_granularity) {
+  // Much finer than the silence that would have the task taken back.
+  const absl::Duration granularity =
+      std::min(life.rules().progress_granularity, SilenceLimit(life.rules(), life.record().policy) / 4);
+  if (life.record().state == TaskState::kRunning && life.now() - life.record().sign_time < granularity) {
     return Unchanged(life.record());
   }
   life.Progress(progressed.message);

@@ -98,13 +98,13 @@ class InMemoryTaskStore::Batch final : public TaskBatch {
     return outcomes;
   }
 
-  absl::StatusOr<std::vector<std::string>> LoadSpecs(absl::Span<const TaskId> ids) override {
+  absl::StatusOr<std::vector<GivenSpec>> LoadSpecs(absl::Span<const TaskId> ids) override {
     MutexLock lock(store_.mutex_);
     SY_RETURN_IF_ERROR(store_.CheckPresent());
-    std::vector<std::string> specs;
+    std::vector<GivenSpec> specs;
     for (const TaskId& id : ids) {
       const Row* row = FindRow(id);
-      specs.push_back(row == nullptr ? "" : row->task.spec);
+      specs.push_back(row == nullptr ? GivenSpec() : GivenSpec{row->task.spec, row->task.traceparent});
     }
     return specs;
   }

@@ -33,6 +33,10 @@ void Sooner(Limit& limit, Limit::Kind kind, absl::Time time) {
 
 }  // namespace
 
+absl::Duration SilenceLimit(const Rules& rules, const TaskPolicy& policy) {
+  return Or(policy.stuck, policy.uses_model ? rules.stuck_with_model : rules.stuck_mechanical);
+}
+
 Limit NextLimit(const Rules& rules, const TaskRecord& record) {
   const TaskPolicy& policy = record.policy;
   Limit limit;
@@ -53,8 +57,7 @@ Limit NextLimit(const Rules& rules, const TaskRecord& record) {
     case TaskState::kRunning:
       Sooner(limit, Limit::Kind::kRun, record.accept_time + Or(policy.run, rules.run));
       if (record.phase != Phase::kBlocked) {
-        const absl::Duration silence = policy.uses_model ? rules.stuck_with_model : rules.stuck_mechanical;
-        Sooner(limit, Limit::Kind::kStuck, record.sign_time + Or(policy.stuck, silence));
+        Sooner(limit, Limit::Kind::kStuck, record.sign_time + SilenceLimit(rules, policy));
       }
       break;
     case TaskState::kVerifying:

@@ -27,6 +27,8 @@ struct Limit {
   } kind = Kind::kNone;
   absl::Time time = absl::InfiniteFuture();
 };
+// A running task that gives no sign for this long is taken back.
+absl::Duration SilenceLimit(const Rules& rules, const TaskPolicy& policy);
 Limit NextLimit(const Rules& rules, const TaskRecord& record);
 
 // Borrows everything; lives for one command.

@@ -1,5 +1,6 @@
 #include "services/task_queue/postgres_task_batch.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
@@ -36,7 +37,7 @@ absl::StatusOr<std::vector<InsertOutcome>> PostgresTaskBatch::Insert(absl::Span<
     if (outcomes[i].kind != InsertOutcome::Kind::kInserted) continue;
     const TaskRecord& record = tasks[i].record;
     writes.AddTask(tasks[i]);
-    writes.AddRow(record, DueTime(kNoRules, record));
+    writes.AddRow(record, std::max(DueTime(kNoRules, record), now));
     writes.AddEvents(record, record.timeline.size());
     writes.Count(record.lane, record.stage(), 1);
   }
@@ -107,14 +108,14 @@ absl::StatusOr<std::vector<std::optional<TaskRecord>>> PostgresTaskBatch::Load(a
   return records;
 }
 
-absl::StatusOr<std::vector<std::string>> PostgresTaskBatch::LoadSpecs(absl::Span<const TaskId> ids) {
-  std::vector<std::string> specs(ids.size());
+absl::StatusOr<std::vector<GivenSpec>> PostgresTaskBatch::LoadSpecs(absl::Span<const TaskId> ids) {
+  std::vector<GivenSpec> specs(ids.size());
   pg::UuidArray wanted;
   for (const TaskId& id : ids) wanted.Append(id);
   pg::Params params;
   params.Add(wanted);
   SY_ASSIGN_OR_RETURN(const pg::Result rows, session_.Execute(kLoadSpecs, params));
-  for (const pg::Row row : rows) specs[row.Int64(0) - 1] = std::string(row.Bytes(1));
+  for (const pg::Row row : rows) specs[row.Int64(0) - 1] = {std::string(row.Bytes(1)), std::string(row.Text(2))};
   return specs;
 }
 

@@ -9,7 +9,7 @@ std::size_t BytesOf(const CachedTask& task) {
   // The record's own strings and timeline are of the order of its fixed part.
   std::size_t bytes = 2 * sizeof(TaskRecord) + task.record->matching.size() + task.record->result.size() +
                       task.record->timeline.size() * sizeof(TaskEvent) + task.record->history.size() * sizeof(Attempt);
-  if (task.spec != nullptr) bytes += task.spec->size();
+  if (task.spec != nullptr) bytes += task.spec->spec.size();
   return bytes;
 }
 
@@ -29,7 +29,7 @@ CachedTask RecordCache::Find(const TaskId& id) {
   return found->second->task;
 }
 
-void RecordCache::Put(std::shared_ptr<const TaskRecord> record, std::shared_ptr<const std::string> spec) {
+void RecordCache::Put(std::shared_ptr<const TaskRecord> record, std::shared_ptr<const GivenSpec> spec) {
   Part& part = PartOf(record->id);
   MutexLock lock(part.mutex);
   const auto found = part.by_id.find(record->id);

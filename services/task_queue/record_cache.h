@@ -9,12 +9,13 @@
 #include "absl/container/flat_hash_map.h"
 #include "libs/base/mutex.h"
 #include "services/task_queue/task.h"
+#include "services/task_queue/task_store.h"
 
 namespace switchyard::task_queue {
 
 struct CachedTask {
   std::shared_ptr<const TaskRecord> record;  // Shared with batches that read it while a newer one replaces it.
-  std::shared_ptr<const std::string> spec;   // Null when it was not read yet.
+  std::shared_ptr<const GivenSpec> spec;     // Null when it was not read yet.
 };
 
 // Rows of live tasks as this process last saw them, so that most commands need no read before their write. An entry may
@@ -26,7 +27,7 @@ class RecordCache {
 
   CachedTask Find(const TaskId& id);
   // Keeps what is newer: an older revision never replaces a later one. Final records are dropped instead.
-  void Put(std::shared_ptr<const TaskRecord> record, std::shared_ptr<const std::string> spec = nullptr);
+  void Put(std::shared_ptr<const TaskRecord> record, std::shared_ptr<const GivenSpec> spec = nullptr);
   void Erase(const TaskId& id);
   // Another event of the task became known. An entry that does not hold it yet is erased: another replica moved the
   // task on. True when there is no entry that holds it.

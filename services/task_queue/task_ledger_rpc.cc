@@ -122,10 +122,11 @@ grpc::ServerUnaryReactor* TaskLedgerRpc::AssignTasks(grpc::CallbackServerContext
                 }
                 const TaskRecord& record = *answers[i]->record;
                 result.set_generation(ToInt(record.generation));
-                if (!result.mutable_spec()->ParseFromString(*answers[i]->spec)) {
+                if (!result.mutable_spec()->ParseFromString(answers[i]->spec->spec)) {
                   ToProto(absl::DataLossError("the stored specification cannot be read"), result.mutable_error());
                 }
                 Set(AcceptBy(rules_, record), result.mutable_accept_by());
+                result.set_traceparent(answers[i]->spec->traceparent);
               }
               deps_.meter.Assigned(deps_.clock.Now() - start);
               (*answer)(absl::OkStatus());

@@ -1,5 +1,6 @@
 #include "services/task_queue/task_queue.h"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 #include <variant>
@@ -14,12 +15,14 @@ namespace {
 // Each round that fails met a concurrent writer of the same row; more than a few is a storm.
 constexpr int kMaxRounds = 5;
 
-Move MakeMove(const Rules& rules, const TaskRecord& before, const TaskRecord& after, const Command& command) {
+Move MakeMove(const Rules& rules, absl::Time now, const TaskRecord& before, const TaskRecord& after,
+              const Command& command) {
   Move move{.from = before.stage(),
             .generation = before.generation,
             .revision = before.revision,
             .next = &after,
-            .due = DueTime(rules, after)};
+            // A limit that has passed already: sweeps look only for what becomes due.
+            .due = std::max(DueTime(rules, after), now)};
   const int last = before.timeline.empty() ? 0 : before.timeline.back().ordinal;
   move.new_events = after.timeline.empty() ? 0 : after.timeline.back().ordinal - last;
   if (const auto* assign = std::get_if<Assign>(&command.what)) {
@@ -66,7 +69,8 @@ absl::Status TaskQueue::Submit(TaskBatch& batch, absl::Span<Submission> submissi
         answers[i] = Submitted{.id = tasks[i].record.id,
                                .create_time = tasks[i].record.id.uuid().time(),
                                .record = std::make_shared<const TaskRecord>(std::move(tasks[i].record)),
-                               .spec = std::make_shared<const std::string>(std::move(tasks[i].spec))};
+                               .spec = std::make_shared<const GivenSpec>(GivenSpec{
+                                   .spec = std::move(tasks[i].spec), .traceparent = std::move(tasks[i].traceparent)})};
         break;
       case InsertOutcome::Kind::kReplayed:
         answers[i] = Submitted{.id = outcomes[i].id, .create_time = outcomes[i].id.uuid().time(), .replayed = true};
@@ -128,7 +132,7 @@ absl::Status TaskQueue::Execute(TaskBatch& batch, absl::Span<const Command> comm
     std::vector<Move> moves;
     moves.reserve(moving.size());
     for (const Attempted& item : moving) {
-      moves.push_back(MakeMove(rules_, *item.base, *item.next, commands[item.index]));
+      moves.push_back(MakeMove(rules_, now, *item.base, *item.next, commands[item.index]));
     }
     if (!moves.empty()) {
       SY_ASSIGN_OR_RETURN(const std::vector<MoveOutcome> outcomes, batch.Apply(moves, now));
@@ -172,9 +176,9 @@ absl::Status TaskQueue::AttachSpecs(TaskBatch& batch, absl::Span<const Command> 
     indexes.push_back(i);
   }
   if (unread.empty()) return absl::OkStatus();
-  SY_ASSIGN_OR_RETURN(std::vector<std::string> specs, batch.LoadSpecs(unread));
+  SY_ASSIGN_OR_RETURN(std::vector<GivenSpec> specs, batch.LoadSpecs(unread));
   for (std::size_t i = 0; i < indexes.size(); ++i) {
-    answers[indexes[i]]->spec = std::make_shared<const std::string>(std::move(specs[i]));
+    answers[indexes[i]]->spec = std::make_shared<const GivenSpec>(std::move(specs[i]));
   }
   return absl::OkStatus();
 }

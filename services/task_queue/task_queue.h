@@ -29,15 +29,15 @@ struct Submitted {
   bool replayed = false;
   // The stored row; null when replayed.
   std::shared_ptr<const TaskRecord> record;
-  std::shared_ptr<const std::string> spec;
+  std::shared_ptr<const GivenSpec> spec;
 };
 
 struct Executed {
   TaskState state = TaskState::kQueued;
   // The row after the command; null when nothing was written.
   std::shared_ptr<const TaskRecord> record;
-  // Only for assignments: the specification.
-  std::shared_ptr<const std::string> spec;
+  // Only for assignments.
+  std::shared_ptr<const GivenSpec> spec;
 };
 
 // What can be done to tasks, in batches: reads what it must, lets the rules decide, writes by compare-and-set, and

@@ -29,6 +29,15 @@ struct NewTask {
   std::string content_hash;
 };
 
+// What whoever runs a task is given; never changes.
+struct GivenSpec {
+  // Serialised; empty where there is none.
+  std::string spec;
+  std::string traceparent;
+
+  friend bool operator==(const GivenSpec&, const GivenSpec&) = default;
+};
+
 struct InsertOutcome {
   enum class Kind { kInserted, kReplayed, kRequestIdReused } kind = Kind::kInserted;
   // The stored task: the new one, or the one that the request id named before.
@@ -66,8 +75,8 @@ class TaskBatch {
   // In the order given, each id at most once. A row that is not as it was read stays as it is: that is an outcome,
   // never an error. Events of applied moves are published with the commit.
   virtual absl::StatusOr<std::vector<MoveOutcome>> Apply(absl::Span<const Move> moves, absl::Time now) = 0;
-  // The serialised specifications; empty where there is none.
-  virtual absl::StatusOr<std::vector<std::string>> LoadSpecs(absl::Span<const TaskId> ids) = 0;
+  // In the order given.
+  virtual absl::StatusOr<std::vector<GivenSpec>> LoadSpecs(absl::Span<const TaskId> ids) = 0;
 };
 
 // Which tasks a list or a bulk change is about. Empty lists and absent values do not restrict.

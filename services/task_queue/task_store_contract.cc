@@ -140,7 +140,7 @@ TEST_P(TaskStoreContract, SaysNotFoundOfAnUnknownTask) {
     SY_ASSIGN_OR_RETURN(const auto rows, batch.Load(ids));
     EXPECT_FALSE(rows.front().has_value());
     SY_ASSIGN_OR_RETURN(const auto specs, batch.LoadSpecs(ids));
-    EXPECT_EQ(specs.front(), "");
+    EXPECT_EQ(specs.front(), GivenSpec());
     return absl::OkStatus();
   }));
 }
@@ -316,7 +316,8 @@ TEST_P(TaskStoreContract, SeesWithinABatchWhatTheBatchDid) {
     EXPECT_EQ(*rows[1], next);
     EXPECT_FALSE(rows[2].has_value());
     SY_ASSIGN_OR_RETURN(const auto specs, batch.LoadSpecs(ids));
-    EXPECT_THAT(specs, ElementsAre(Make(2).spec, task.spec, ""));
+    EXPECT_THAT(specs, ElementsAre(GivenSpec{Make(2).spec, Make(2).traceparent}, GivenSpec{task.spec, task.traceparent},
+                                   GivenSpec()));
     return absl::OkStatus();
   }));
   EXPECT_EQ(Read(IdOf(task)).state, TaskState::kCancelled);

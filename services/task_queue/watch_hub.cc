@@ -174,8 +174,10 @@ absl::StatusOr<bool> WatchHub::CatchUpOne(const WatcherPtr& watcher) {
   }
   watcher->checked = true;
   for (int page = 0; page < kPagesPerTurn; ++page) {
+    EventPosition published;
     {
       MutexLock lock(mutex_);
+      published = position_;
       if (std::find(behind_.begin(), behind_.end(), watcher) == behind_.end()) return false;
       const bool fresh = watcher->from_now;
       if (fresh) watcher->position = position_;
@@ -204,7 +206,8 @@ absl::StatusOr<bool> WatchHub::CatchUpOne(const WatcherPtr& watcher) {
     std::erase_if(events.batches, [this](const EventBatch& batch)
                                       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return batch.position > position_; });
     if (events.batches.empty()) {
-      watcher->position = position_;
+      // Nothing up to what was published before the read; what was published since was not looked for.
+      watcher->position = published;
       continue;
     }
     if (!Deliver(*watcher, events.batches)) {

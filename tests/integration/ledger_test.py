@@ -54,7 +54,7 @@ class LedgerTest(StackTest):
         agent, good, bad = self.agent(), self.submit(), self.submit()
         results = self.ledger.AssignTasks(assignments=[
             agent.assignment(NEVER), agent.assignment(bad, 7), agent.assignment(good),
-            agent.assignment("x"), agent.assignment(bad, session_epoch=99),
+            agent.assignment(NEVER, task_id="x"), agent.assignment(bad, session_epoch=99),
             agent.assignment(bad, shard_epoch=-1)]).results
         self.assertEqual([result.error.reason for result in results],
                          ["TASK_NOT_FOUND", "STALE_GENERATION", "", "INVALID_FIELD", "STALE_SESSION",

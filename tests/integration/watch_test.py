@@ -8,8 +8,10 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import base64  # noqa: E402
 
 import stubs  # noqa: E402
+from agents import command  # noqa: E402
 from client import in_threads  # noqa: E402
 from stack import StackTest  # noqa: E402
+from waiting import wait_until  # noqa: E402
 
 task = stubs.task
 SUBMITTED = task.EVENT_KIND_SUBMITTED
@@ -48,7 +50,10 @@ class WatchTest(StackTest):
         self.assertEqual(list(stored), events)
 
     def test_a_watch_without_a_token_begins_now(self):
-        before = self.submit()
+        with self.watch() as former:
+            self.ready(former)
+            before = self.submit()
+            former.wait_for(lambda messages: ids(messages) == [before], "the event to be published")
         with self.watch() as stream:
             self.ready(stream)
             after = self.submit()
@@ -118,10 +123,12 @@ class WatchTest(StackTest):
         with self.tasks.WatchTasks(projects=["elsewhere"]) as stream:
             self.ready(stream)
 
-            def moved(messages):
+            def moved():
                 self.submit()
-                return messages[-1].resume_token != messages[0].resume_token
-            stream.wait_for(moved, "another token", timeout=20)
+                return len(stream.messages) > 1
+            wait_until(moved, "another token", timeout=20, every=0.1)
+        self.assertNotEqual(stream.messages[-1].resume_token, stream.messages[0].resume_token)
+        self.assertEqual(ids(stream.messages), [])
         with self.watch(resume_token=stream.messages[-1].resume_token) as again:
             last = self.submit()
             again.wait_for(lambda messages: last in ids(messages), "the last event")
@@ -165,31 +172,32 @@ class WatchTest(StackTest):
             self.stack.postgres.sql("UPDATE task_queue.event_horizon SET (xid, seq) = ('0', 0)")
 
     def test_a_slow_watcher_is_cut_off_and_resumes_from_its_last_token(self):
-        agent = self.agent()
-        owned = [self.submit() for _ in range(200)]
-        given = self.ledger.AssignTasks(assignments=[agent.assignment(task_id) for task_id in owned]).results
+        agent, given = self.agent(), []
+        request = stubs.queue.SubmitTaskRequest(spec=command(project=self.project))
+        for _ in range(4):
+            made = [result.task.task_id for result in self.tasks.SubmitTasks(tasks=[request] * 1000).results]
+            given += self.ledger.AssignTasks(assignments=[agent.assignment(task_id) for task_id in made]).results
         self.assertFalse(any(result.error.reason for result in given))
         slow = self.stack.connect("admin", options=[("grpc.http2.bdp_probe", 0)]).tasks
         with self.watch() as quick:
             self.ready(quick)
             stuck = slow.WatchTasks(projects=[self.project], resume_token=quick.messages[0].resume_token)
-            rounds = 25
-            for turn in range(rounds):
-                question = f"{turn} " + "?" * 4000
+            # 16 MiB, twice what is kept for a watcher; each report also accepts.
+            for begin in range(0, len(given), 250):
                 reports = [stubs.ledger.TaskReport(
                     task_id=result.task_id, generation=result.generation, agent_id=agent.name,
-                    session_epoch=agent.epoch, blocked=stubs.ledger.BlockedReport(question=question))
-                    for result in given]
-                answers = self.ledger.ReportTasks(reports=reports, timeout=60).results
+                    session_epoch=agent.epoch, blocked=stubs.ledger.BlockedReport(question="?" * 4000))
+                    for result in given[begin:begin + 250]]
+                answers = self.ledger.ReportTasks(reports=reports).results
                 self.assertFalse(any(answer.error.reason for answer in answers))
-            # The first report of each also accepts.
-            wanted = 200 * (rounds + 1)
+            wanted = 2 * len(given)
             quick.wait_for(lambda messages: len(keys(messages)) >= wanted, "all events", timeout=60)
-        failure = stuck.start().wait_closed(timeout=30)
+            # One that reads again in time is told why; one that never does is cancelled.
+            failure = stuck.start().wait_closed(timeout=30)
         self.assertEqual((failure.reason, failure.code.name), ("WATCH_TOO_SLOW", "RESOURCE_EXHAUSTED"), failure)
-        seen, token = keys(stuck.messages), quick.messages[0].resume_token
-        if stuck.messages:
-            token = stuck.messages[-1].resume_token
+        self.assertGreater(failure.retry_after, 0)
+        seen = keys(stuck.messages)
+        token = (stuck.messages or quick.messages[:1])[-1].resume_token
         self.assertLess(len(seen), wanted)
         with self.watch(resume_token=token) as again:
             again.wait_for(lambda messages: len(keys(messages)) + len(seen) >= wanted, "the rest", timeout=60)
@@ -229,7 +237,6 @@ class WatcherBoundTest(StackTest):
             if stream.closed.wait(0.2):
                 return None
             return stream
-        from waiting import wait_until
         streams.append(wait_until(admitted, "a free place"))
         for stream in streams[1:]:
             stream.cancel()

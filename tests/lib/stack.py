@@ -310,11 +310,11 @@ class StackTest(unittest.TestCase):
         self.assertEqual(result.error.reason, reason, result)
         return result
 
-    def fails(self, reason, call, *arguments, code=None, **fields):
+    def fails(self, wanted, call, *arguments, code=None, **fields):
         """Asserts that the call fails with this reason; returns the failure."""
         with self.assertRaises(CallError) as caught:
             call(*arguments, **fields)
-        self.assertEqual(caught.exception.reason, reason, caught.exception)
+        self.assertEqual(caught.exception.reason, wanted, caught.exception)
         if code is not None:
             self.assertEqual(caught.exception.code.name, code, caught.exception)
         return caught.exception

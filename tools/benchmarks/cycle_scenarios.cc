@@ -56,6 +56,7 @@ absl::StatusOr<Lives> RunLives(const Installation& installation, const Options& 
   lives.total = load.done();
   Describe(load, lives.errors);
   lives.errors.details.emplace_back("ready_feed_reopened", static_cast<double>(load.reopened()));
+  lives.errors.details.emplace_back("offered_again", static_cast<double>(load.offered_again()));
   return lives;
 }
 
@@ -129,11 +130,11 @@ absl::StatusOr<Report> QueueHeldSnapshot(const Options& options) {
   WarmUp(options);
   // The last third of each stretch is what counts: what a snapshot costs grows with its age.
   const double third = seconds / 3;
-  SY_ASSIGN_OR_RETURN(const Window before, MeasureWindow(*installation, load, third, false));
+  SY_ASSIGN_OR_RETURN(const Window before, MeasureWindow(*installation, load, third, ""));
   SY_ASSIGN_OR_RETURN(const std::unique_ptr<pg::Session> holder, installation->Connect());
   SY_RETURN_IF_ERROR(holder->RunScript("BEGIN ISOLATION LEVEL REPEATABLE READ"));
   SY_RETURN_IF_ERROR(holder->RunScript("SELECT count(*) FROM task_queue.ready"));
-  SY_ASSIGN_OR_RETURN(const Window early, MeasureWindow(*installation, load, seconds - third, false));
+  SY_ASSIGN_OR_RETURN(const Window early, MeasureWindow(*installation, load, seconds - third, ""));
   SY_ASSIGN_OR_RETURN(const Window late, MeasureWindow(*installation, load, third, options.profile));
   SY_RETURN_IF_ERROR(holder->RunScript("ROLLBACK"));
   load.Stop();

@@ -143,6 +143,12 @@ Spent Installation::SpentSoFar() const {
           .machine = MachineTime()};
 }
 
+std::vector<pid_t> Installation::ProcessesOf(const std::string& whom) const {
+  if (whom == "client") return {getpid()};
+  if (whom == "service") return {task_queue_->pid()};
+  return FamilyOf(postmaster_);
+}
+
 absl::StatusOr<std::unique_ptr<pg::Session>> Installation::Connect() const {
   pg::ConnectOptions options = database_;
   options.force_generic_plan = true;

@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -35,7 +36,8 @@ class Installation {
   // Of all scopes that the load needs.
   const std::string& token() const { return token_; }
   const pg::ConnectOptions& database() const { return database_; }
-  pid_t service_pid() const { return task_queue_->pid(); }
+  // Of "service", "postgres" or "client".
+  std::vector<pid_t> ProcessesOf(const std::string& whom) const;
 
   absl::Status StopTaskQueue();
   // Returns once it is ready.

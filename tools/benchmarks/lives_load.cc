@@ -16,7 +16,7 @@ constexpr int kWindow = 1000;
 constexpr absl::Duration kShardRenewal = absl::Seconds(1);
 constexpr int kSessionRenewalTurns = 5;
 constexpr absl::Duration kDrainPatience = absl::Seconds(15);
-// What reopening the feed may offer once more although it is on its way already.
+// A scan of the feed may offer what news offered too; assigning decides.
 constexpr char kAlreadyTaken[] = "TASK_NOT_READY";
 constexpr char kStaleGeneration[] = "STALE_GENERATION";
 
@@ -306,8 +306,11 @@ void LivesLoad::Assigned(AssignCall& call, const grpc::Status& status) {
       const v1::AssignResult& result = call.response.results(i);
       if (result.has_error()) {
         const std::string& reason = result.error().reason();
-        const bool repeated = reopened_ > 0 && (reason == kAlreadyTaken || reason == kStaleGeneration);
-        if (!repeated) Failed(absl::StrCat("assign: ", reason, ": ", result.error().message()));
+        if (reason == kAlreadyTaken || reason == kStaleGeneration) {
+          offered_again_.fetch_add(1, std::memory_order_relaxed);
+        } else {
+          Failed(absl::StrCat("assign: ", reason, ": ", result.error().message()));
+        }
         continue;
       }
       Item& item = call.items[static_cast<std::size_t>(i)];

@@ -36,6 +36,8 @@ class LivesLoad final : public Load {
 
   // How often the feed had to be opened again.
   std::int64_t reopened() const { return reopened_; }
+  // Offers of tasks that were assigned already.
+  std::int64_t offered_again() const { return offered_again_; }
 
  private:
   struct Submission;
@@ -67,6 +69,7 @@ class LivesLoad final : public Load {
   const Settings settings_;
   std::vector<std::unique_ptr<Submission>> submissions_;
   std::atomic<std::int64_t> reopened_{0};
+  std::atomic<std::int64_t> offered_again_{0};
   std::thread renewer_;
   // Set before the load begins.
   std::vector<std::string> agents_;

@@ -46,11 +46,12 @@ double Window::OthersShare() const {
 
 void WarmUp(const Options& options) { absl::SleepFor(absl::Seconds(options.warmup)); }
 
-absl::StatusOr<Window> MeasureWindow(const Installation& installation, Load& load, double seconds, bool profile) {
+absl::StatusOr<Window> MeasureWindow(const Installation& installation, Load& load, double seconds,
+                                     const std::string& profile) {
   Window window;
   SY_ASSIGN_OR_RETURN(window.before, installation.Scrape());
   std::optional<Profile> perf;
-  if (profile) perf.emplace(installation.service_pid(), installation.File("perf.data"));
+  if (!profile.empty()) perf.emplace(installation.ProcessesOf(profile), installation.File("perf.data"));
   load.latency().Reset();
   const Spent spent = installation.SpentSoFar();
   const std::int64_t done = load.done();

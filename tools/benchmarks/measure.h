@@ -61,8 +61,9 @@ struct Window {
   double OthersShare() const;
 };
 
-// Lets the load run for a while and measures that. A profile of the service, if asked for, goes to standard error.
-absl::StatusOr<Window> MeasureWindow(const Installation& installation, Load& load, double seconds, bool profile);
+// Lets the load run for a while and measures that. A profile of `profile`, unless it is empty, goes to standard error.
+absl::StatusOr<Window> MeasureWindow(const Installation& installation, Load& load, double seconds,
+                                     const std::string& profile);
 void WarmUp(const Options& options);
 
 // Rate, latencies, processor times and the disturbance by others.

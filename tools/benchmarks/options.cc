@@ -33,7 +33,9 @@ absl::StatusOr<Options> ParseOptions(const std::vector<std::string>& arguments) 
     } else if (argument == "--json") {
       options.json = true;
     } else if (argument == "--profile") {
-      options.profile = true;
+      options.profile = "service";
+    } else if (argument == "--profile=service" || argument == "--profile=postgres" || argument == "--profile=client") {
+      options.profile = argument.substr(argument.find('=') + 1);
     } else if (absl::StartsWith(argument, "--")) {
       const std::size_t equals = argument.find('=');
       const std::string name = argument.substr(0, equals);

@@ -14,7 +14,8 @@ struct Options {
   double seconds = 0;
   double warmup = 2;
   bool json = false;
-  bool profile = false;
+  // Whose: "service", "postgres" or "client"; empty: none.
+  std::string profile;
   int connections = 2;
   // 0: the scenario's own.
   int in_flight = 0;

@@ -51,16 +51,25 @@ absl::Duration ProcessTime(pid_t pid) {
   return stat.has_value() ? stat->own : absl::ZeroDuration();
 }
 
-absl::Duration FamilyTime(pid_t parent) {
-  const std::optional<Stat> head = ReadStat(absl::StrCat(parent));
-  if (!head.has_value()) return absl::ZeroDuration();
-  absl::Duration sum = head->own + head->ended_children;
+std::vector<pid_t> FamilyOf(pid_t parent) {
+  std::vector<pid_t> family = {parent};
   std::error_code ignored;
   for (const auto& entry : std::filesystem::directory_iterator("/proc", ignored)) {
     const std::string name = entry.path().filename().string();
-    if (name[0] < '0' || name[0] > '9') continue;
-    if (const std::optional<Stat> stat = ReadStat(name); stat.has_value() && stat->parent == parent) sum += stat->own;
+    pid_t pid = 0;
+    if (!absl::SimpleAtoi(name, &pid)) continue;
+    if (const std::optional<Stat> stat = ReadStat(name); stat.has_value() && stat->parent == parent) {
+      family.push_back(pid);
+    }
   }
+  return family;
+}
+
+absl::Duration FamilyTime(pid_t parent) {
+  const std::optional<Stat> head = ReadStat(absl::StrCat(parent));
+  if (!head.has_value()) return absl::ZeroDuration();
+  absl::Duration sum = head->ended_children;
+  for (const pid_t pid : FamilyOf(parent)) sum += ProcessTime(pid);
   return sum;
 }
 

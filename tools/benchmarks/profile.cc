@@ -3,6 +3,7 @@
 #include <signal.h>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 
@@ -13,9 +14,9 @@ constexpr int kLines = 25;
 
 }  // namespace
 
-Profile::Profile(pid_t pid, const std::string& file) : file_(file) {
-  auto started =
-      ChildProcess::Start({"perf", "record", "-q", "-F", "499", "-p", absl::StrCat(pid), "-o", file_}, file_ + ".log");
+Profile::Profile(const std::vector<pid_t>& pids, const std::string& file) : file_(file) {
+  auto started = ChildProcess::Start({"perf", "record", "-q", "-F", "499", "-p", absl::StrJoin(pids, ","), "-o", file_},
+                                     file_ + ".log");
   if (started.ok()) perf_ = *std::move(started);
 }
 
@@ -29,7 +30,7 @@ std::string Profile::Finish() {
   const absl::Status status =
       RunToEnd({"perf", "report", "-i", file_, "--stdio", "--no-children", "--sort", "dso,symbol", "-q"}, report);
   if (!status.ok()) return status.ToString();
-  std::string text = "where the service's time went:\n";
+  std::string text = "where the time went:\n";
   int lines = 0;
   for (const absl::string_view line : absl::StrSplit(ReadWhole(report), '\n')) {
     if (line.empty() || absl::StripAsciiWhitespace(line).empty()) continue;

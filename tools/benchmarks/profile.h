@@ -4,15 +4,16 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "tools/benchmarks/child_process.h"
 
 namespace switchyard::bench {
 
-// Samples a process with perf, where it is installed, until Finish(). Not thread-safe.
+// Samples processes with perf, where it is installed, until Finish(). Not thread-safe.
 class Profile {
  public:
-  Profile(pid_t pid, const std::string& file);
+  Profile(const std::vector<pid_t>& pids, const std::string& file);
   // The symbols that took the most, as text for people.
   std::string Finish();
 

@@ -37,7 +37,7 @@ std::string HelpPage() {
       "  --seconds N       length of each measured stretch; 10 unless the scenario says otherwise\n"
       "  --warmup N        seconds before it; 2\n"
       "  --json            the last line of standard output is one JSON object\n"
-      "  --profile         perf on the service while it is measured, where perf is installed\n"
+      "  --profile[=WHOM]  perf on the service, or postgres, or client, while it is measured, where perf is installed\n"
       "  --in-flight N     calls at a time, instead of the scenario's own number\n"
       "  --connections N   2\n"
       "  --backlog N       tasks queued and finished in queue-backlog; 1000000\n"

@@ -1,6 +1,6 @@
-SELECT u.ord, s.spec
+SELECT u.ord, s.spec, s.traceparent
 FROM unnest($1::uuid[]) WITH ORDINALITY AS u(id, ord)
 CROSS JOIN LATERAL (
-  SELECT spec FROM task_queue.task t WHERE t.id = u.id
-  UNION ALL SELECT spec FROM task_queue.task_pinned t WHERE t.id = u.id
+  SELECT spec, traceparent FROM task_queue.task t WHERE t.id = u.id
+  UNION ALL SELECT spec, traceparent FROM task_queue.task_pinned t WHERE t.id = u.id
 ) AS s
