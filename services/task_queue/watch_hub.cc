@@ -19,6 +19,15 @@ constexpr int kPagesPerTurn = 4;
 // A watcher that wants nothing of what happens still learns how far it is.
 constexpr absl::Duration kTokenPeriod = absl::Seconds(5);
 constexpr std::size_t kCatchUpBuffer = 8;
+// A message is sent once it holds this much: the usual bound of clients is 4 MiB. Batches are not torn, since tokens
+// name whole ones.
+constexpr std::size_t kMessageBytes = 1u << 20;
+
+std::size_t AddEvent(const PublishedEvent& event, v1::WatchTasksResponse& message) {
+  v1::TaskEvent* added = message.add_events();
+  ToProto(event, added);
+  return added->ByteSizeLong();
+}
 
 }  // namespace
 
@@ -101,22 +110,18 @@ void WatchHub::Publish(const std::vector<EventBatch>& batches) {
   if (batches.empty()) return;
   MutexLock lock(mutex_);
   position_ = batches.back().position;
-  std::shared_ptr<v1::WatchTasksResponse> all;
+  std::vector<std::shared_ptr<const v1::WatchTasksResponse>> all;
   const absl::Time now = clock_.Now();
   std::vector<WatcherPtr> kept;
   kept.reserve(live_.size());
   for (const WatcherPtr& watcher : live_) {
     bool taken = true;
     if (watcher->everything() && watcher->position < batches.front().position) {
-      if (all == nullptr) {
-        all = std::make_shared<v1::WatchTasksResponse>();
-        for (const EventBatch& batch : batches) {
-          for (const PublishedEvent& event : batch.events) ToProto(event, all->add_events());
-        }
-        all->set_resume_token(Token(position_));
+      if (all.empty()) all = Messages(batches);
+      // The same messages for all that want everything: shared, never changed again.
+      for (auto message = all.begin(); taken && message != all.end(); ++message) {
+        taken = watcher->stream->Offer(*message);
       }
-      // One message for all that want everything: shared, never changed again.
-      taken = watcher->stream->Offer(std::shared_ptr<const v1::WatchTasksResponse>(all));
       watcher->position = position_;
     } else {
       taken = Deliver(*watcher, batches);
@@ -131,20 +136,48 @@ void WatchHub::Publish(const std::vector<EventBatch>& batches) {
   live_ = std::move(kept);
 }
 
+std::vector<std::shared_ptr<const v1::WatchTasksResponse>> WatchHub::Messages(
+    const std::vector<EventBatch>& batches) const {
+  std::vector<std::shared_ptr<const v1::WatchTasksResponse>> messages;
+  auto message = std::make_shared<v1::WatchTasksResponse>();
+  std::size_t bytes = 0;
+  for (const EventBatch& batch : batches) {
+    for (const PublishedEvent& event : batch.events) bytes += AddEvent(event, *message);
+    if (bytes < kMessageBytes && &batch != &batches.back()) continue;
+    message->set_resume_token(Token(batch.position));
+    messages.push_back(std::move(message));
+    message = std::make_shared<v1::WatchTasksResponse>();
+    bytes = 0;
+  }
+  return messages;
+}
+
 bool WatchHub::Deliver(Watcher& watcher, const std::vector<EventBatch>& batches) {
   v1::WatchTasksResponse message;
+  EventPosition reached = watcher.position;
+  std::size_t bytes = 0;
+  const absl::Time now = clock_.Now();
+  const auto send = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    message.set_resume_token(Token(reached));
+    if (!watcher.stream->Offer(std::exchange(message, {}))) return false;
+    bytes = 0;
+    watcher.position = reached;
+    watcher.last_token = watcher.last_taken = now;
+    return true;
+  };
   for (const EventBatch& batch : batches) {
     if (batch.position <= watcher.position) continue;
     for (const PublishedEvent& event : batch.events) {
-      if (watcher.Wants(event)) ToProto(event, message.add_events());
+      if (watcher.Wants(event)) bytes += AddEvent(event, message);
     }
-    watcher.position = batch.position;
+    reached = batch.position;
+    if (bytes >= kMessageBytes && !send()) return false;
   }
-  const absl::Time now = clock_.Now();
-  if (message.events().empty() && now - watcher.last_token < kTokenPeriod) return true;
-  watcher.last_token = now;
-  message.set_resume_token(EncodeResumeToken(incarnation_, watcher.position));
-  return watcher.stream->Offer(std::move(message));
+  if (bytes == 0 && now - watcher.last_token < kTokenPeriod) {
+    watcher.position = reached;
+    return true;
+  }
+  return send();
 }
 
 absl::StatusOr<bool> WatchHub::CatchUp() {
@@ -199,7 +232,6 @@ absl::StatusOr<bool> WatchHub::CatchUpOne(const WatcherPtr& watcher) {
       if (now - watcher->last_taken > limits_.patience) watcher->stream->CloseWith(WatchTooSlow());
       return false;
     }
-    watcher->last_taken = now;
     SY_ASSIGN_OR_RETURN(EventPage events, store_.ReadEvents(watcher->position, kBatchesPerPage));
     MutexLock lock(mutex_);
     // Batches past the pump's position come with the pump.
@@ -211,8 +243,8 @@ absl::StatusOr<bool> WatchHub::CatchUpOne(const WatcherPtr& watcher) {
       continue;
     }
     if (!Deliver(*watcher, events.batches)) {
-      watcher->stream->CloseWith(WatchTooSlow());
-      std::erase(behind_, watcher);
+      // What it did not take is read again, once there is room.
+      if (now - watcher->last_taken > limits_.patience) watcher->stream->CloseWith(WatchTooSlow());
       return false;
     }
   }

@@ -64,8 +64,11 @@ class WatchHub final {
   };
   using WatcherPtr = std::shared_ptr<Watcher>;  // Shared by a list here and the closing of the stream.
 
-  // Sends what the watcher wants of the batches and moves it on; false when its buffer is full.
-  bool Deliver(Watcher& watcher, const std::vector<EventBatch>& batches);
+  // Everything in the batches, in messages of bearable size.
+  std::vector<std::shared_ptr<const v1::WatchTasksResponse>> Messages(const std::vector<EventBatch>& batches) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Sends what the watcher wants of the batches and moves it on as far as it took them; false when its buffer is full.
+  bool Deliver(Watcher& watcher, const std::vector<EventBatch>& batches) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<bool> CatchUpOne(const WatcherPtr& watcher);
   std::string Token(const EventPosition& position) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 

@@ -138,13 +138,15 @@ class OutageTest(StackTest):
             retried(lambda: other.tasks.SubmitTask(request_id=self.project, spec=command()))
         self.assertEqual(process.stop(), 0)
 
-    def test_a_process_is_stopped_while_the_database_is_stalled(self):
+    def test_a_process_ends_in_bounded_time_while_the_database_is_stalled(self):
         process = self.stack.add_queue()
         self.stack.postgres.stall()
         time.sleep(1)
         begin = time.monotonic()
-        self.assertEqual(process.stop(60), 0)
+        # 1 when it gave up waiting for the database; drain_deadline and 15 s are its patience.
+        self.assertIn(process.stop(60), (0, 1))
         self.assertLess(time.monotonic() - begin, 25)
+        self.stack.queues.remove(process)
 
 
 class MigrationTest(StackTest):

@@ -56,10 +56,10 @@ class Agent:
             sessions=[stubs.ledger.SessionRef(agent_id=self.name, session_epoch=self.epoch)])
         return self.name in answer.renewed_agent_ids
 
-    def assignment(self, task_id, generation=0, **fields):
+    def assignment(self, given, generation=0, **fields):
         return stubs.ledger.Assignment(**{
-            "task_id": task_id, "generation": generation, "agent_id": self.name, "session_epoch": self.epoch,
-            "shard_epoch": self.scheduler.epochs.get(shard_of(task_id), 0), **fields})
+            "task_id": given, "generation": generation, "agent_id": self.name, "session_epoch": self.epoch,
+            "shard_epoch": self.scheduler.epochs.get(shard_of(given), 0), **fields})
 
     def assign(self, task_id, generation=0, **fields):
         return self.ledger.AssignTasks(assignments=[self.assignment(task_id, generation, **fields)]).results[0]

@@ -129,7 +129,9 @@ class Stream:
                 if self.closed.is_set():
                     raise AssertionError(f"the stream ended before {what}: {self.error}")
                 if not self._changed.wait(max(0.0, end - time.monotonic())):
-                    raise AssertionError(f"waited {timeout} s in vain for {what}: {self.messages[-3:]}")
+                    last = str(self.messages[-1])[-500:] if self.messages else "nothing"
+                    raise AssertionError(f"waited {timeout} s in vain for {what}; {len(self.messages)} messages, the "
+                                         f"last: {last}")
 
     def wait_closed(self, timeout=15.0):
         if not self.closed.wait(timeout):

@@ -39,10 +39,10 @@ def clean_environment():
 class Process:
     """One service process. Restarts keep its port, so that clients find it again."""
 
-    def __init__(self, stack, binary, name, config, environment=None):
+    def __init__(self, stack, binary, name, config, environment=None, arguments=()):
         self.stack, self.binary, self.name = stack, binary, name
         self.config = config
-        self.environment = environment or {}
+        self.environment, self.arguments = environment or {}, list(arguments)
         self.log = os.path.join(stack.folder, f"{name}.log")
         self.process = None
         self.address = None
@@ -57,7 +57,8 @@ class Process:
         at = os.path.getsize(self.log) if os.path.exists(self.log) else 0
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", "--", os.path.join(BIN, self.binary), f"--config={path}"],
+                ["setpriv", "--pdeathsig", "KILL", "--", os.path.join(BIN, self.binary), *self.arguments,
+                 f"--config={path}"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**clean_environment(), **self.environment},
                 start_new_session=True)
         self.address = wait_until(lambda: self._serving_since(at), f"{self.name} to serve", timeout=30)
@@ -94,7 +95,7 @@ class Process:
     def healthcheck(self, service="ready"):
         """By the process' own flag, as a container's health check does."""
         argument = f"--healthcheck={service}" if service else "--healthcheck"
-        return subprocess.run([os.path.join(BIN, self.binary), f"--server.listen={self.address}", argument],
+        return subprocess.run([os.path.join(BIN, self.binary), *self.arguments, f"--server.listen={self.address}", argument],
                               capture_output=True, check=False, timeout=30,
                               env=clean_environment()).returncode == 0
 
@@ -156,7 +157,7 @@ class Stack:
                 self.migrate()
                 for name, scopes in TOKENS.items():
                     self.tokens[name] = self.issue(name, scopes)
-            config = {"server": self._server({}), "database": self.database(), "identity": identity or {}}
+            config = {"server": self.server_section({}), "database": self.database(), "identity": identity or {}}
             self.identity = Process(self, "switchyard-identity", "identity", config)
             if start:
                 self.identity.start(ready=migrate)
@@ -169,7 +170,7 @@ class Stack:
     def database(self):
         return {"host": self.postgres.folder, "name": "switchyard", "user": "switchyard"}
 
-    def _server(self, more):
+    def server_section(self, more):
         # Stopping with streams open must not make every test wait.
         return merged({"listen": "127.0.0.1:0", "metrics_listen": "127.0.0.1:0", "drain_deadline": "2s"}, more)
 
@@ -194,7 +195,7 @@ class Stack:
     def add_queue(self, settings=None, server=None, environment=None, ready=True, start=True):
         name = f"task-queue-{len(self.queues)}"
         token = os.path.join(self.folder, "service.token")
-        config = {"server": self._server(merged(self.server, server or {})), "database": self.database(),
+        config = {"server": self.server_section(merged(self.server, server or {})), "database": self.database(),
                   "auth": {"identity_address": self.identity.address, "token": f"file:{token}", **self.auth},
                   "task_queue": merged(self.settings, settings or {})}
         process = Process(self, "switchyard-task-queue", name, config, {**self.environment, **(environment or {})})
