@@ -1,7 +1,7 @@
-# What tools/build --package puts into .deb files: one package of the services, one of the command line.
+# What tools/build --package puts into .deb files: the services, the command line, the remote executor.
 # Dependencies are what the binaries link, found by dpkg-shlibdeps, so a package serves the Debian release it was made on.
 
-set(SWITCHYARD_SERVICE_BINARIES switchyard switchyard-task-queue switchyard-identity)
+set(SWITCHYARD_SERVICE_BINARIES switchyard switchyard-task-queue switchyard-identity switchyard-agent-hub switchyard-scheduler)
 set(SWITCHYARD_COMPONENTS "")
 
 foreach(binary ${SWITCHYARD_SERVICE_BINARIES})
@@ -14,11 +14,21 @@ if(TARGET yard)
   install(TARGETS yard RUNTIME DESTINATION bin COMPONENT yard)
   list(APPEND SWITCHYARD_COMPONENTS yard)
 endif()
+if(TARGET yard-agent)
+  install(TARGETS yard-agent RUNTIME DESTINATION bin COMPONENT agent)
+  install(TARGETS yard-agent-shim RUNTIME DESTINATION lib/switchyard COMPONENT agent)
+  install(FILES "${CMAKE_SOURCE_DIR}/deploy/systemd/yard-agent.service" DESTINATION lib/systemd/system
+          COMPONENT agent)
+  install(FILES "${CMAKE_SOURCE_DIR}/deploy/yard-agent.yaml" DESTINATION /etc/yard-agent COMPONENT agent)
+  list(APPEND SWITCHYARD_COMPONENTS agent)
+endif()
 list(REMOVE_DUPLICATES SWITCHYARD_COMPONENTS)
 
 foreach(component ${SWITCHYARD_COMPONENTS})
   if(component STREQUAL "services")
     set(package switchyard-services)
+  elseif(component STREQUAL "agent")
+    set(package yard-agent)
   else()
     set(package ${component})
   endif()
@@ -47,4 +57,15 @@ set(CPACK_DEBIAN_SERVICES_PACKAGE_RECOMMENDS postgresql)
 set(CPACK_COMPONENT_SERVICES_DESCRIPTION "Services of Switchyard: task queue, identity, and all in one")
 set(CPACK_DEBIAN_YARD_PACKAGE_NAME yard)
 set(CPACK_COMPONENT_YARD_DESCRIPTION "Command line of Switchyard")
+set(CPACK_DEBIAN_AGENT_PACKAGE_NAME yard-agent)
+# The sandbox of tasks, and the user that the service runs as.
+set(CPACK_DEBIAN_AGENT_PACKAGE_DEPENDS "bubblewrap, passwd")
+set(CPACK_DEBIAN_AGENT_PACKAGE_RECOMMENDS ca-certificates)
+set(CPACK_DEBIAN_AGENT_PACKAGE_CONTROL_EXTRA
+  "${CMAKE_SOURCE_DIR}/deploy/debian/yard-agent/postinst"
+  "${CMAKE_SOURCE_DIR}/deploy/debian/yard-agent/prerm"
+  "${CMAKE_SOURCE_DIR}/deploy/debian/yard-agent/postrm"
+  "${CMAKE_SOURCE_DIR}/deploy/debian/yard-agent/conffiles")
+set(CPACK_DEBIAN_AGENT_PACKAGE_CONTROL_STRICT_PERMISSION TRUE)
+set(CPACK_COMPONENT_AGENT_DESCRIPTION "Remote executor of Switchyard: runs tasks on this machine")
 include(CPack)

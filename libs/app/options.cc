@@ -83,6 +83,17 @@ rpc::ChannelOptions ToChannelOptions(const config::v1::AuthConfig& config) {
   return options;
 }
 
+rpc::ChannelOptions ToChannelOptions(const config::v1::ServiceAddress& config) {
+  rpc::ChannelOptions options;
+  options.target = config.address();
+  options.tls.ca_file = config.ca_file();
+  options.tls.cert_file = config.cert_file();
+  options.tls.key_file = config.key_file();
+  // Answers of our own services, bounded by what they hold: a batch of specifications at worst.
+  options.max_message_bytes = 1u << 30;
+  return options;
+}
+
 rpc::ChannelTls ToHealthcheckTls(const config::v1::TlsConfig& config) {
   rpc::ChannelTls tls;
   if (config.cert_file().empty()) return tls;

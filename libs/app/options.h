@@ -28,6 +28,8 @@ absl::StatusOr<pg::ConnectOptions> ToConnectOptions(const config::v1::DatabaseCo
 pg::PoolOptions ToPoolOptions(const config::v1::DatabaseConfig& config);
 // The channel to the identity service.
 rpc::ChannelOptions ToChannelOptions(const config::v1::AuthConfig& config);
+// The channel to another service. Empty address: this process itself.
+rpc::ChannelOptions ToChannelOptions(const config::v1::ServiceAddress& config);
 // How this process calls itself: for --healthcheck.
 rpc::ChannelTls ToHealthcheckTls(const config::v1::TlsConfig& config);
 

@@ -1,11 +1,14 @@
 #include "libs/app/process.h"
 
+#include <optional>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_join.h"
 #include "libs/app/options.h"
 #include "libs/base/log.h"
 #include "libs/base/mutex.h"
+#include "libs/base/secure_bytes.h"
 #include "libs/base/status.h"
 #include "libs/base/status_macros.h"
 #include "libs/config/secret.h"
@@ -20,6 +23,7 @@ namespace switchyard::app {
 namespace {
 
 constexpr std::size_t kBlockingQueue = 4'096;
+constexpr std::size_t kThreadsWithoutDatabase = 2;
 constexpr absl::Duration kProbe = absl::Seconds(2);
 
 struct RequiredSchema {
@@ -38,44 +42,85 @@ struct RemoteIdentity {
   std::unique_ptr<identity_client::RemoteAuthenticator> authenticator;
 };
 
+struct Database {
+  Database(pg::ConnectOptions options, const pg::PoolOptions& pool_options, Rng& rng, DisciplinedClock& clock)
+      : connect(std::move(options)), pool(connect, pool_options, rng), database_clock(pool, clock) {}
+
+  const pg::ConnectOptions connect;
+  pg::Pool pool;
+  pg::DatabaseClock database_clock;
+};
+
+// Takes, beside what the authenticator behind it takes, the token by which this process calls itself.
+class OwnTokenAuthenticator final : public rpc::Authenticator {
+ public:
+  OwnTokenAuthenticator(std::unique_ptr<rpc::Authenticator> others, std::string token)
+      : others_(std::move(others)), token_(std::move(token)) {
+    auto own = std::make_shared<rpc::Principal>();
+    own->id = own->name = "switchyard";
+    own->scopes.Add(options::v1::SCOPE_SERVICE);
+    own->scopes.Add(options::v1::SCOPE_READ);
+    own_ = std::move(own);
+  }
+
+  std::shared_ptr<const rpc::Principal> Cached(std::string_view token) override {
+    return EqualInConstantTime(token, token_) ? own_ : others_->Cached(token);
+  }
+  void Authenticate(std::string_view token, Answer answer) override {
+    if (EqualInConstantTime(token, token_)) return answer(own_);
+    others_->Authenticate(token, std::move(answer));
+  }
+
+ private:
+  const std::unique_ptr<rpc::Authenticator> others_;
+  const std::string token_;
+  std::shared_ptr<const rpc::Principal> own_;
+};
+
 }  // namespace
 
 struct Process::State {
-  State(std::string_view name, const config::v1::ServerConfig& server, pg::ConnectOptions connect_options,
-        const config::v1::DatabaseConfig& database)
+  explicit State(const config::v1::ServerConfig& server)
       : server_config(server),
-        connect(std::move(connect_options)),
         ids(clock, *rng),
-        pool(connect, ToPoolOptions(database), *rng),
-        database_clock(pool, clock),
-        blocking("blocking", database.pool_size(), kBlockingQueue),
+        own_token(SecureToken("sy_own_")),
+        own_caller(clock, *rng, timer, &own_token),
         readiness(
-            "readiness", [this] { Check(); }, [] { return absl::Seconds(1); }) {
+            "readiness", [this] { Check(); }, [] { return absl::Seconds(1); }) {}
+
+  void AddDatabase(pg::ConnectOptions options, const config::v1::DatabaseConfig& config) {
+    database.emplace(std::move(options), ToPoolOptions(config), *rng, clock);
+    pg::Pool& pool = database->pool;
     probes.push_back(metrics.AddProbe("switchyard_pg_sessions_in_use", "Database sessions that work.",
-                                      [this] { return static_cast<double>(pool.in_use()); }));
+                                      [&pool] { return static_cast<double>(pool.in_use()); }));
     probes.push_back(metrics.AddProbe("switchyard_pg_sessions_idle", "Database sessions that are free.",
-                                      [this] { return static_cast<double>(pool.idle()); }));
+                                      [&pool] { return static_cast<double>(pool.idle()); }));
     probes.push_back(metrics.AddProbe("switchyard_pg_waiting", "Callers that wait for a database session.",
-                                      [this] { return static_cast<double>(pool.waiting()); }));
+                                      [&pool] { return static_cast<double>(pool.waiting()); }));
+  }
+  void AddExecutor(std::size_t threads) {
+    blocking = std::make_unique<BoundedExecutor>("blocking", threads, kBlockingQueue);
     probes.push_back(metrics.AddProbe("switchyard_blocking_queued", "Work that waits for a thread.",
-                                      [this] { return static_cast<double>(blocking.queued()); }));
+                                      [this] { return static_cast<double>(blocking->queued()); }));
   }
 
   void Check() {
+    if (!database.has_value()) return;
     MutexLock lock(checking);
-    const absl::Status database = pool.Probe(kProbe);
-    if (database.ok() != database_told || !told_once) {
-      if (database.ok()) LogInfo("the database answers", {{"database", connect.Describe()}});
-      if (!database.ok()) LogWarning("the database does not answer", {{"error", database}});
-      database_told = database.ok();
+    const absl::Status answers = database->pool.Probe(kProbe);
+    if (answers.ok() != database_told || !told_once) {
+      if (answers.ok()) LogInfo("the database answers", {{"database", database->connect.Describe()}});
+      if (!answers.ok()) LogWarning("the database does not answer", {{"error", answers}});
+      database_told = answers.ok();
       told_once = true;
     }
-    server->SetReady("database", database.ok());
-    if (!database.ok()) return;
+    server->SetReady("database", answers.ok());
+    if (!answers.ok()) return;
     bool all = true;
     for (RequiredSchema& schema : schemas) {
       if (schema.current) continue;
-      const absl::Status status = pg::Migrator(connect, schema.name, *schema.migrations, clock).CheckCurrent();
+      const absl::Status status =
+          pg::Migrator(database->connect, schema.name, *schema.migrations, clock).CheckCurrent();
       schema.current = status.ok();
       all = all && status.ok();
       if (const std::string now(status.message()); now != schema.told) {
@@ -87,13 +132,14 @@ struct Process::State {
   }
 
   const config::v1::ServerConfig server_config;
-  const pg::ConnectOptions connect;
   telemetry::Metrics metrics;
   DisciplinedClock clock;
   const std::unique_ptr<Rng> rng = MakeSystemRng();
   TimeOrderedIdSource ids;
-  pg::Pool pool;
-  pg::DatabaseClock database_clock;
+  rpc::StringTokenSource own_token;
+  rpc::AlarmTimer timer;
+  const rpc::Caller own_caller;
+  std::optional<Database> database;
   // Held during a look, database included: only readiness waits for it.
   Mutex checking;
   bool database_told ABSL_GUARDED_BY(checking) = false;
@@ -101,7 +147,7 @@ struct Process::State {
   std::vector<RequiredSchema> schemas ABSL_GUARDED_BY(checking);
   std::unique_ptr<RemoteIdentity> remote;
   // Stopped by Stop(), before what its work refers to.
-  BoundedExecutor blocking;
+  std::unique_ptr<BoundedExecutor> blocking;
   std::vector<std::unique_ptr<ServiceApp>> apps;
   std::unique_ptr<rpc::Authenticator> authenticator;
   std::unique_ptr<rpc::Server> server;
@@ -117,7 +163,16 @@ Process::~Process() { Stop(); }
 absl::StatusOr<std::unique_ptr<Process>> Process::Create(std::string_view name, const config::v1::ServerConfig& server,
                                                          const config::v1::DatabaseConfig& database) {
   SY_ASSIGN_OR_RETURN(pg::ConnectOptions connect, ToConnectOptions(database, name));
-  auto state = std::make_unique<State>(name, server, std::move(connect), database);
+  auto state = std::make_unique<State>(server);
+  state->AddDatabase(std::move(connect), database);
+  state->AddExecutor(database.pool_size());
+  return std::unique_ptr<Process>(new Process(std::move(state)));
+}
+
+absl::StatusOr<std::unique_ptr<Process>> Process::CreateWithoutDatabase(std::string_view,
+                                                                        const config::v1::ServerConfig& server) {
+  auto state = std::make_unique<State>(server);
+  state->AddExecutor(kThreadsWithoutDatabase);
   return std::unique_ptr<Process>(new Process(std::move(state)));
 }
 
@@ -125,12 +180,25 @@ const Clock& Process::clock() const { return state_->clock; }
 Rng& Process::rng() { return *state_->rng; }
 IdSource& Process::ids() { return state_->ids; }
 telemetry::Metrics& Process::metrics() { return state_->metrics; }
-const pg::ConnectOptions& Process::connect() const { return state_->connect; }
-pg::Pool& Process::pool() { return state_->pool; }
-Executor& Process::blocking() { return state_->blocking; }
+const pg::ConnectOptions& Process::connect() const { return state_->database.value().connect; }
+pg::Pool& Process::pool() { return state_->database.value().pool; }
+Executor& Process::blocking() { return *state_->blocking; }
 
 void Process::SetAuthenticator(std::unique_ptr<rpc::Authenticator> authenticator) {
-  state_->authenticator = std::move(authenticator);
+  state_->authenticator = std::make_unique<OwnTokenAuthenticator>(std::move(authenticator), state_->own_token.Token());
+}
+
+const rpc::Caller& Process::CallerTo(std::string_view address) {
+  return address.empty() || state_->remote == nullptr ? state_->own_caller : *state_->remote->caller;
+}
+
+absl::StatusOr<std::shared_ptr<grpc::Channel>> Process::ChannelTo(const rpc::ChannelOptions& options) {
+  if (!options.target.empty()) return rpc::MakeChannel(options);
+  std::shared_ptr<grpc::Channel> channel = server().InProcessChannel();
+  if (channel == nullptr) {
+    return MakeError(absl::StatusCode::kFailedPrecondition, "NOT_SERVING", "this process does not serve yet");
+  }
+  return channel;
 }
 
 absl::Status Process::AuthenticateRemotely(const config::v1::AuthConfig& auth) {
@@ -163,8 +231,10 @@ rpc::Server& Process::server() {
                                                                    .rng = *state_->rng,
                                                                    .metrics = state_->metrics,
                                                                    .authenticator = *state_->authenticator});
-    state_->server->SetReady("database", false);
-    state_->server->SetReady("migrations", false);
+    if (state_->database.has_value()) {
+      state_->server->SetReady("database", false);
+      state_->server->SetReady("migrations", false);
+    }
   }
   return *state_->server;
 }
@@ -177,14 +247,17 @@ void Process::RequireSchema(std::string_view schema, const std::vector<pg::Migra
 void Process::Add(std::unique_ptr<ServiceApp> app) { state_->apps.push_back(std::move(app)); }
 
 absl::Status Process::Start() {
-  state_->blocking.Start();
-  // Leases need the database's time; without the database there is nothing to lease.
-  if (const absl::Status status = state_->database_clock.Tick(); !status.ok()) {
-    LogWarning("starting without the database", {{"error", status}});
+  state_->blocking->Start();
+  if (state_->database.has_value()) {
+    // Leases need the database's time; without the database there is nothing to lease.
+    if (const absl::Status status = state_->database->database_clock.Tick(); !status.ok()) {
+      LogWarning("starting without the database", {{"error", status}});
+    }
+    state_->database->database_clock.Start();
   }
-  state_->database_clock.Start();
   for (const auto& app : state_->apps) SY_RETURN_IF_ERROR(app->Start());
   SY_RETURN_IF_ERROR(server().Start());
+  for (const auto& app : state_->apps) SY_RETURN_IF_ERROR(app->Serving());
   state_->readiness.Start();
   return absl::OkStatus();
 }
@@ -194,9 +267,11 @@ void Process::Stop() {
   state_->readiness.Stop();
   if (state_->server != nullptr) state_->server->Stop();
   for (auto app = state_->apps.rbegin(); app != state_->apps.rend(); ++app) (*app)->Stop();
-  state_->blocking.Stop();
-  state_->database_clock.Stop();
-  state_->pool.Close();
+  state_->blocking->Stop();
+  if (state_->database.has_value()) {
+    state_->database->database_clock.Stop();
+    state_->database->pool.Close();
+  }
   state_->server.reset();
   state_->authenticator.reset();
   while (!state_->apps.empty()) state_->apps.pop_back();

@@ -15,6 +15,8 @@
 #include "libs/pg/pool.h"
 #include "libs/pg/statement.h"
 #include "libs/rpc/authenticator.h"
+#include "libs/rpc/caller.h"
+#include "libs/rpc/channel.h"
 #include "libs/rpc/server.h"
 #include "libs/telemetry/metrics.h"
 #include "switchyard/config/v1/common.pb.h"
@@ -27,7 +29,9 @@ class ServiceApp {
   virtual ~ServiceApp() = default;
   // Starts background work. Must not need the database: it may be away. Before the server serves.
   virtual absl::Status Start() = 0;
-  // Ends background work and waits for it. After the server has drained.
+  // Once the server serves: from here on Process::ChannelTo works. Must not wait for another service.
+  virtual absl::Status Serving() { return absl::OkStatus(); }
+  // Ends background work and waits for it. After the server has drained. Drops all channels and stubs.
   virtual void Stop() = 0;
 };
 
@@ -39,6 +43,10 @@ class Process {
   // Fails when the password of the database cannot be read. Dials nothing.
   static absl::StatusOr<std::unique_ptr<Process>> Create(std::string_view name, const config::v1::ServerConfig& server,
                                                          const config::v1::DatabaseConfig& database);
+  // Without a database: connect() and pool() stop the process, its clock is the host's, and readiness is what services
+  // make of it.
+  static absl::StatusOr<std::unique_ptr<Process>> CreateWithoutDatabase(std::string_view name,
+                                                                        const config::v1::ServerConfig& server);
   ~Process();
 
   const Clock& clock() const;
@@ -48,7 +56,7 @@ class Process {
   // For sessions of one's own beside the pool. Holds the password.
   const pg::ConnectOptions& connect() const;
   pg::Pool& pool();
-  // Where short work that waits for the database goes: as many threads as the pool has sessions.
+  // Where short work that waits for the database goes: as many threads as the pool has sessions; few without one.
   Executor& blocking();
 
   // Once, before server(): who checks tokens. Kept until the end.
@@ -57,6 +65,13 @@ class Process {
   absl::Status AuthenticateRemotely(const config::v1::AuthConfig& auth);
   // Made when first asked for.
   rpc::Server& server();
+
+  // For calls to other services, or over its in-process channel to this one: one carries the token of `auth`, the other
+  // a token that only this process knows and takes, of scope service.
+  const rpc::Caller& CallerTo(std::string_view address);
+  // A channel to another service, or without a socket to this process when `address` is empty. From ServiceApp::Serving
+  // on; drop it in Stop.
+  absl::StatusOr<std::shared_ptr<grpc::Channel>> ChannelTo(const rpc::ChannelOptions& options);
 
   // Readiness waits until `schema` has these migrations. Borrows them. Before Run.
   void RequireSchema(std::string_view schema, const std::vector<pg::Migration>& migrations);

@@ -14,6 +14,7 @@
 #include "absl/time/civil_time.h"
 #include "absl/time/clock.h"
 #include "libs/base/mutex.h"
+#include "libs/base/status_text.h"
 #include "libs/text/redact.h"
 #include "libs/text/utf8.h"
 
@@ -191,6 +192,8 @@ void Write(std::string_view line) {
 }
 
 }  // namespace
+
+LogField::LogField(std::string_view name, const absl::Status& value) : name(name), value(ToText(value)) {}
 
 void Log(LogLevel level, std::string_view message, std::initializer_list<LogField> fields) {
   if (level < g_least.load(std::memory_order_relaxed)) return;

@@ -25,7 +25,8 @@ struct LogField {
   LogField(std::string_view name, long value) : name(name), value(std::int64_t{value}) {}
   LogField(std::string_view name, unsigned long value) : name(name), value(static_cast<std::int64_t>(value)) {}
   LogField(std::string_view name, absl::Duration value) : name(name), value(absl::FormatDuration(value)) {}
-  LogField(std::string_view name, const absl::Status& value) : name(name), value(value.ToString()) {}
+  // As ToText() of libs/base/status_text.h.
+  LogField(std::string_view name, const absl::Status& value);
 
   std::string_view name;
   std::variant<std::string, bool, double, std::int64_t> value;

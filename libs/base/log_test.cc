@@ -92,6 +92,18 @@ TEST_F(LogTest, HidesSecrets) {
   EXPECT_THAT(Only(), HasSubstr("postgres://me:[redacted]@host/db"));
 }
 
+TEST_F(LogTest, ShowsCodeReasonAndMessageOfAnError) {
+  LogInfo("m", {{"a", MakeError(absl::StatusCode::kUnavailable, "gone",
+                                {.reason = "DATABASE_UNAVAILABLE",
+                                 .metadata = {{"host", "db"}},
+                                 .violations = {{.field = "f", .description = "d"}},
+                                 .retry_after = absl::Seconds(1)})},
+                {"b", absl::NotFoundError("no file")},
+                {"c", absl::OkStatus()}});
+  EXPECT_THAT(Only(), EndsWith(R"("a":"UNAVAILABLE DATABASE_UNAVAILABLE: gone","b":"NOT_FOUND: no file","c":"OK"})"
+                               "\n"));
+}
+
 TEST_F(LogTest, CutsLongValues) {
   LogInfo("m", {{"v", std::string(100'000, 'x')}});
   EXPECT_LT(Only().size(), 9000u);

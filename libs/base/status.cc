@@ -8,6 +8,7 @@
 
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
+#include "libs/base/status_text.h"
 #include "libs/base/strings.h"
 
 namespace switchyard {
@@ -114,6 +115,13 @@ ErrorDetails DetailsOf(const absl::Status& status) {
 std::string ReasonOf(const absl::Status& status) {
   const std::optional<std::string> payload = PayloadOf(status);
   return payload.has_value() ? Decoder(*payload).Text() : "";
+}
+
+std::string ToText(const absl::Status& status) {
+  if (status.ok()) return "OK";
+  const std::string reason = ReasonOf(status);
+  return absl::StrCat(absl::StatusCodeToString(status.code()), reason.empty() ? "" : " ", reason, ": ",
+                      status.message());
 }
 
 absl::Status InvalidFields(std::vector<FieldViolation> violations) {

@@ -2,6 +2,7 @@
 
 #include "libs/config/print.h"
 #include "switchyard/config/v1/identity.pb.h"
+#include "switchyard/config/v1/scheduler.pb.h"
 #include "switchyard/config/v1/switchyard.pb.h"
 #include "switchyard/config/v1/task_queue.pb.h"
 
@@ -12,6 +13,7 @@ std::string ReferencePageOfAllPrograms() {
       {"switchyard run", v1::AllInOneConfig::descriptor()},
       {"switchyard-task-queue", v1::TaskQueueConfig::descriptor()},
       {"switchyard-identity", v1::IdentityConfig::descriptor()},
+      {"switchyard-scheduler", v1::SchedulerConfig::descriptor()},
   });
 }
 

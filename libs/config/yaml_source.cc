@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "libs/base/strings.h"
+#include "libs/config/yaml_parse.h"
 #include "yaml-cpp/yaml.h"
 
 namespace switchyard::config {
@@ -69,12 +70,13 @@ void Walk(const YAML::Node& node, const std::string& path, int line, int depth, 
 
 YamlDocument ReadYaml(std::string_view text) {
   YamlDocument out;
+  const YamlText parsed = ParseYaml(text);
+  if (!parsed.fault.empty()) {
+    out.faults.push_back({.path = "", .what = parsed.fault, .line = parsed.line});
+    return out;
+  }
   try {
-    const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
-    if (documents.size() > 1) {
-      out.faults.push_back({.path = "", .what = "holds more than one document", .line = LineOf(documents[1])});
-    }
-    if (!documents.empty()) Walk(documents[0], "", LineOf(documents[0]), 0, out);
+    Walk(parsed.root, "", LineOf(parsed.root), 0, out);
   } catch (const YAML::Exception& e) {
     out.faults.push_back({.path = "", .what = "is not YAML: " + e.msg, .line = e.mark.line + 1});
   }

@@ -11,7 +11,6 @@
 #include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_set.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -21,7 +20,9 @@
 #include "libs/base/mutex.h"
 #include "libs/base/random.h"
 #include "libs/base/status.h"
+#include "libs/pg/answerer.h"
 #include "libs/pg/batch_runner.h"
+#include "libs/pg/op_batch.h"
 #include "libs/pg/reconnecting_session.h"
 
 namespace switchyard::pg {
@@ -39,7 +40,7 @@ struct GroupCommitOptions {
   TransactionOptions transaction;
 };
 
-// Told about every transaction, on the committer's thread.
+// Told about every transaction, on the committing thread.
 class GroupCommitObserver {
  public:
   virtual ~GroupCommitObserver() = default;
@@ -48,7 +49,7 @@ class GroupCommitObserver {
 };
 
 // Turns single operations into batches without a timer: the first one goes at once, and what arrives while it is in
-// flight joins the next batch. One thread and one session of its own. Thread-safe.
+// flight joins the next batch. One session and two threads of its own: one commits, the other answers. Thread-safe.
 //
 // Nobody is answered before the commit. Operations with the same key never share a batch, and keep their order. What
 // can go wrong with a transaction is handled as transaction.h says, bad data as batch_runner.h says. UNAVAILABLE does
@@ -58,7 +59,8 @@ class GroupCommitObserver {
 template <class Op, class Answer>
 class GroupCommit final {
  public:
-  // Called exactly once, on the committer's thread, or on the submitter's when refused. Must not block.
+  // Called exactly once, in the order of the commits, on the answering thread, or on the submitter's when refused. Must
+  // not block.
   using Done = absl::AnyInvocable<void(absl::StatusOr<Answer>)>;
   // Executes `ops` and fills in `answers`, of the same length, inside a transaction that it neither begins nor ends.
   // May be called again for the same operations, so it leaves them whole. Sorts by key what it locks.
@@ -72,16 +74,16 @@ class GroupCommit final {
               Key key, Rng& rng, GroupCommitObserver* observer = nullptr)
       : options_(options),
         flush_(std::move(flush)),
-        key_(std::move(key)),
         observer_(observer),
         sessions_(Connect(name, options, connect), rng),
-        answers_(std::make_unique<Answer[]>(options.max_batch)) {}
+        chooser_(options.max_batch, std::move(key)) {}
   ~GroupCommit() { Stop(); }
 
   void Start() {
     MutexLock lock(mutex_);
     if (running_ || stopping_) return;
     running_ = true;
+    answerer_.Start();
     thread_ = std::thread([this] { Loop(); });
   }
 
@@ -95,6 +97,7 @@ class GroupCommit final {
     }
     sessions_.Interrupt();
     if (thread_.joinable()) thread_.join();
+    answerer_.Stop();
     // Without a thread nobody else answers these.
     Batch left;
     {
@@ -131,21 +134,7 @@ class GroupCommit final {
   }
 
  private:
-  struct Batch {
-    std::vector<Op> ops;
-    std::vector<Done> dones;
-
-    std::size_t size() const { return ops.size(); }
-    void Add(Op op, Done done) {
-      ops.push_back(std::move(op));
-      dones.push_back(std::move(done));
-    }
-    void Clear() {
-      ops.clear();
-      dones.clear();
-    }
-    void Swap(Batch& other) { std::swap(*this, other); }
-  };
+  using Batch = OpBatch<Op, Done>;
 
   static ConnectOptions Connect(std::string_view name, const GroupCommitOptions& options, ConnectOptions connect) {
     connect.application_name.append("/").append(name);
@@ -171,44 +160,50 @@ class GroupCommit final {
         if (incoming_.size() == 0 && backlog.size() == 0) return;
         fresh.Swap(incoming_);
       }
-      Choose(fresh, backlog, batch);
+      chooser_.Choose(fresh, backlog, batch);
       {
         MutexLock lock(mutex_);
         queued_ -= batch.size();
       }
-      Run(batch);
+      answerer_.Give([finished = Run(std::move(batch))]() mutable { finished.Tell(); });
       batch.Clear();
     }
   }
 
-  // Moves what may run together from `backlog`, then `fresh`, into `batch`; the rest stays in `backlog`, in order.
-  void Choose(Batch& fresh, Batch& backlog, Batch& batch) {
-    if (backlog.size() == 0 && fresh.size() <= options_.max_batch && key_ == nullptr) {
-      batch.Swap(fresh);
-      return;
-    }
-    keys_.clear();
-    Batch rest;
-    for (Batch* from : {&backlog, &fresh}) {
-      for (std::size_t i = 0; i < from->size(); ++i) {
-        const std::uint64_t key = key_ == nullptr ? 0 : key_(from->ops[i]);
-        // A key that was put back stays in the set: what comes later of it is put back too.
-        const bool chosen = (key == 0 || keys_.insert(key).second) && batch.size() < options_.max_batch;
-        (chosen ? batch : rest).Add(std::move(from->ops[i]), std::move(from->dones[i]));
-      }
-      from->Clear();
-    }
-    backlog.Swap(rest);
-  }
+  // A batch after its transaction, or its transactions where bad data split it.
+  struct Finished {
+    struct Part {
+      std::size_t first;
+      std::size_t count;
+      absl::Status status;
+    };
+    Batch batch;
+    std::unique_ptr<Answer[]> answers;
+    std::vector<Part> parts;
 
-  void Run(Batch& batch) {
+    void Tell() {
+      for (const Part& part : parts) {
+        for (std::size_t i = part.first; i < part.first + part.count; ++i) {
+          if (part.status.ok()) {
+            batch.dones[i](std::move(answers[i]));
+          } else {
+            batch.dones[i](part.status);
+          }
+        }
+      }
+    }
+  };
+
+  Finished Run(Batch batch) {
+    const std::size_t size = batch.size();
+    Finished finished{.batch = std::move(batch), .answers = std::make_unique<Answer[]>(size), .parts = {}};
     std::int64_t begun = DisciplinedClock::SteadyNanos();
     RunBatch(
-        sessions_, options_.transaction, batch.size(),
+        sessions_, options_.transaction, size,
         [&](Session& session, std::size_t first, std::size_t count) {
-          for (std::size_t i = first; i < first + count; ++i) answers_[i] = Answer();
-          return flush_(session, absl::MakeSpan(batch.ops).subspan(first, count),
-                        absl::MakeSpan(answers_.get() + first, count));
+          for (std::size_t i = first; i < first + count; ++i) finished.answers[i] = Answer();
+          return flush_(session, absl::MakeSpan(finished.batch.ops).subspan(first, count),
+                        absl::MakeSpan(finished.answers.get() + first, count));
         },
         [&](std::size_t first, std::size_t count, const absl::Status& status) {
           if (observer_ != nullptr) {
@@ -216,25 +211,19 @@ class GroupCommit final {
             observer_->OnFlush(count, absl::Nanoseconds(now - begun), status, queued());
             begun = now;
           }
-          for (std::size_t i = first; i < first + count; ++i) {
-            if (status.ok()) {
-              batch.dones[i](std::move(answers_[i]));
-            } else {
-              batch.dones[i](status);
-            }
-          }
+          finished.parts.push_back({first, count, status});
         });
+    return finished;
   }
 
   const GroupCommitOptions options_;
   const Flush flush_;
-  const Key key_;
   GroupCommitObserver* const observer_;
   ReconnectingSession sessions_;
-  // Scratch of the committer's thread.
-  const std::unique_ptr<Answer[]> answers_;
-  absl::flat_hash_set<std::uint64_t> keys_;
+  // Scratch of the committing thread.
+  BatchChooser<Op, Done> chooser_;
   std::thread thread_;
+  Answerer answerer_;
 
   mutable Mutex mutex_;
   CondVar wake_;

@@ -7,6 +7,7 @@
 #include "libs/base/status.h"
 #include "libs/base/status_macros.h"
 #include "libs/rpc/address.h"
+#include "libs/rpc/grpc_runtime.h"
 #include "libs/rpc/pem_file.h"
 
 namespace switchyard::rpc {
@@ -35,6 +36,7 @@ absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> MakeCredentials(const 
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<grpc::Channel>> MakeChannel(const ChannelOptions& options) {
+  PrepareGrpc();
   SY_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::ChannelCredentials> credentials, MakeCredentials(options));
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(static_cast<int>(options.max_message_bytes));

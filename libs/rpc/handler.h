@@ -24,12 +24,14 @@
 #include <grpcpp/support/server_callback.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "libs/base/log.h"
+#include "libs/rpc/bidi_stream.h"
 #include "libs/rpc/call_context.h"
 #include "libs/rpc/call_gate.h"
 #include "libs/rpc/server_stream.h"
@@ -128,6 +130,27 @@ class Handlers {
             stream->CloseWith(status);
             stream->Release();
           });
+    }
+    return reactor;
+  }
+
+  // `handler` is called as (const CallContext&, std::shared_ptr<BidiStream<In, Out>>), sets the stream's events and
+  // returns a status: an error ends the stream. Nothing is read before the stream's SetReading.
+  template <class In, class Out, class Handler>
+  grpc::ServerBidiReactor<In, Out>* Bidi(grpc::CallbackServerContext* server_context, const Method& method,
+                                         StreamLimits limits, typename OutQueue<Out>::Join join, Handler handler) {
+    CallGate::Admission admission = gate_.Enter(*server_context, method, CallGate::Kind::kStream);
+    auto stream = BidiStream<In, Out>::Open(gate_, method, server_context, admission, limits, join);
+    grpc::ServerBidiReactor<In, Out>* const reactor = stream->reactor();
+    const auto begin = [stream, handler = std::move(handler)](const absl::Status& verified) {
+      const absl::Status status = verified.ok() ? handler(stream->context(), stream) : verified;
+      if (!status.ok()) stream->Close(status, std::nullopt);
+      stream->Release();
+    };
+    if (!admission.status.ok() || admission.verified) {
+      begin(admission.status);
+    } else {
+      gate_.Authenticate(admission.token, method, stream->mutable_context(), begin);
     }
     return reactor;
   }

@@ -10,6 +10,7 @@
 #include "libs/base/random.h"
 #include "libs/base/status.h"
 #include "libs/base/status_macros.h"
+#include "libs/base/status_text.h"
 #include "libs/base/strings.h"
 #include "libs/rpc/address.h"
 #include "libs/rpc/retry.h"
@@ -42,7 +43,7 @@ int RunHealthcheck(std::string_view listen, std::string_view service, const Chan
   options.allow_insecure = true;
   const absl::Status status = CheckHealth(options, service, timeout);
   if (status.ok()) return 0;
-  std::fprintf(stderr, "unhealthy: %s\n", status.ToString().c_str());
+  std::fprintf(stderr, "unhealthy: %s\n", ToText(status).c_str());
   return 1;
 }
 

@@ -23,6 +23,7 @@
 #include "libs/base/status_macros.h"
 #include "libs/base/strings.h"
 #include "libs/rpc/address.h"
+#include "libs/rpc/grpc_runtime.h"
 #include "libs/rpc/pem_file.h"
 #include "libs/rpc/readiness.h"
 #include "libs/telemetry/metrics_server.h"
@@ -31,6 +32,8 @@
 namespace switchyard::rpc {
 namespace {
 
+// By then whoever calls over in-process channels has stopped.
+constexpr absl::Duration kInProcessDeadline = absl::Seconds(1);
 constexpr absl::Duration kSweepPeriod = absl::Milliseconds(250);
 
 int Millis(absl::Duration duration) { return static_cast<int>(absl::ToInt64Milliseconds(duration)); }
@@ -139,8 +142,6 @@ struct Server::State {
     if (server == nullptr) return;
     draining.store(true);
     gate.DrainStreams();
-    if (in_process_used) WaitUntilQuiet();
-    if (server == nullptr) return;
     server->Shutdown(
         gpr_time_add(gpr_now(GPR_CLOCK_REALTIME), gpr_time_from_millis(Millis(options.drain_deadline), GPR_TIMESPAN)));
     server->Wait();
@@ -153,11 +154,13 @@ struct Server::State {
     metrics_server.reset();
   }
 
-  // An in-process channel knows no GOAWAY: shutdown cuts its calls off at once, and streams would lose their status.
-  void WaitUntilQuiet() ABSL_EXCLUSIVE_LOCKS_REQUIRED(stop_mutex) {
-    const absl::Duration step = absl::Milliseconds(10);
-    const absl::Duration limit = std::min(options.drain_deadline, absl::Seconds(1));
-    for (absl::Duration waited; waited < limit && !gate.quiet(); waited += step) drain_wait.WaitFor(stop_mutex, step);
+  void StopInProcess() {
+    MutexLock lock(stop_mutex);
+    if (inner == nullptr) return;
+    inner->Shutdown(
+        gpr_time_add(gpr_now(GPR_CLOCK_REALTIME), gpr_time_from_millis(Millis(kInProcessDeadline), GPR_TIMESPAN)));
+    inner->Wait();
+    inner.reset();
   }
 
   const ServerOptions options;
@@ -175,14 +178,19 @@ struct Server::State {
   // Held through a stop, so that a second one waits for the first, or hurries it past its delay.
   Mutex stop_mutex;
   CondVar drain_wait;
-  bool in_process_used ABSL_GUARDED_BY(stop_mutex) = false;
   std::unique_ptr<telemetry::MetricsServer> metrics_server;
   std::unique_ptr<grpc::Server> server ABSL_GUARDED_BY(stop_mutex);
+  // The same services again, for calls of this process to itself: a call over an in-process channel whose server has
+  // begun its shutdown crashes the process, and while agents and clients are drained these calls have to go on.
+  std::unique_ptr<grpc::Server> inner ABSL_GUARDED_BY(stop_mutex);
 };
 
 Server::Server(ServerOptions options, ServerDeps deps) : state_(std::make_unique<State>(std::move(options), deps)) {}
 
-Server::~Server() { Stop(); }
+Server::~Server() {
+  Stop();
+  StopInProcess();
+}
 
 CallGate& Server::gate() { return state_->gate; }
 
@@ -192,6 +200,7 @@ void Server::Register(grpc::Service& service, std::string_view full_name) {
 }
 
 absl::Status Server::Start() {
+  PrepareGrpc();
   State& state = *state_;
   const ServerOptions& options = state.options;
   for (const std::string& name : state.names) SY_RETURN_IF_ERROR(CheckScopes(name));
@@ -237,6 +246,13 @@ absl::Status Server::Start() {
     return MakeError(absl::StatusCode::kUnavailable, "LISTEN_FAILED",
                      absl::StrCat("cannot listen on ", options.listen, ": the address cannot be bound"));
   }
+  grpc::ServerBuilder inner_builder;
+  inner_builder.SetMaxReceiveMessageSize(-1);
+  inner_builder.SetMaxSendMessageSize(-1);
+  inner_builder.SetOption(std::make_unique<ChosenPlugins>(false, false));
+  for (grpc::Service* service : state.services) inner_builder.RegisterService(service);
+  std::unique_ptr<grpc::Server> inner = inner_builder.BuildAndStart();
+
   state.address = options.listen;
   if (const std::size_t colon = options.listen.rfind(':'); state.port > 1 && colon != std::string::npos) {
     state.address = absl::StrCat(options.listen.substr(0, colon + 1), state.port);
@@ -250,6 +266,7 @@ absl::Status Server::Start() {
   {
     MutexLock lock(state.stop_mutex);
     state.server = std::move(server);
+    state.inner = std::move(inner);
   }
   state.sweeper.Start();
   state.readiness.BeginServing();
@@ -264,14 +281,14 @@ void Server::SetReady(std::string_view condition, bool holds) { state_->readines
 bool Server::ready() const { return state_->readiness.ready(); }
 void Server::DrainAndStop() { state_->Stop(state_->options.drain_delay); }
 void Server::Stop() { state_->Stop(absl::ZeroDuration()); }
+void Server::StopInProcess() { state_->StopInProcess(); }
 
 std::shared_ptr<grpc::Channel> Server::InProcessChannel() {
   grpc::ChannelArguments arguments;
-  arguments.SetMaxReceiveMessageSize(static_cast<int>(state_->options.max_message_bytes));
+  // What this process answers itself need not be bounded by it.
+  arguments.SetMaxReceiveMessageSize(-1);
   MutexLock lock(state_->stop_mutex);
-  if (state_->server == nullptr) return nullptr;
-  state_->in_process_used = true;
-  return state_->server->InProcessChannel(arguments);
+  return state_->inner == nullptr ? nullptr : state_->inner->InProcessChannel(arguments);
 }
 
 }  // namespace switchyard::rpc

@@ -68,8 +68,11 @@ class Server {
   // The same without the delay.
   void Stop();
 
-  // A channel that needs no socket. Calls over it pass the same gate. Drop it before the server stops being there.
+  // A channel that needs no socket. Calls over it pass the same gate, and go on after Stop(), so that the parts of a
+  // process can end one after the other. No call may be made over it after StopInProcess(), or the process crashes.
   std::shared_ptr<grpc::Channel> InProcessChannel();
+  // Ends what is left of such calls; the destructor does too. Blocks.
+  void StopInProcess();
 
  private:
   struct State;

@@ -16,16 +16,9 @@
 #include "libs/base/mutex.h"
 #include "libs/base/status.h"
 #include "libs/rpc/call_gate.h"
+#include "libs/rpc/stream_limits.h"
 
 namespace switchyard::rpc {
-
-// What one stream may hold back for a reader that is slower than what is offered.
-struct StreamLimits {
-  std::size_t max_messages = 1'000;
-  std::size_t max_bytes = 4u << 20;
-  // How long after it was opened, and then how often, the token of an open stream is verified again.
-  absl::Duration recheck = absl::Seconds(30);
-};
 
 // The server's side of one stream of messages. Offer and close it from any thread: it never blocks, keeps one write in
 // flight, and never writes after the end. Held by whoever feeds it and, until the call is over, by itself.
@@ -55,17 +48,19 @@ class ServerStream final : public StreamControl,
   // False, and the message is not taken, when the buffer is full or the stream is over. The owner then decides: usually
   // CloseWith(a resumable error). One message larger than the bound is taken by an empty buffer.
   bool Offer(Response message) { return Offer(std::make_shared<const Response>(std::move(message))); }
+  // As Offer, but nothing is written before Flush: that one may run callbacks on this thread, so it is for owners that
+  // hold a lock which these take.
+  bool Enqueue(Response message) {
+    MutexLock lock(mutex_);
+    return Push(std::make_shared<const Response>(std::move(message)));
+  }
+  void Flush() {
+    Act([] {});
+  }
   // Shared: the same message may wait in many streams.
   bool Offer(std::shared_ptr<const Response> message) {
-    const std::size_t bytes = message->ByteSizeLong();
     bool taken = false;
-    Act([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-      const bool room = queue_.empty() || (queue_.size() < limits_.max_messages && bytes_ + bytes <= limits_.max_bytes);
-      if (final_.has_value() || !room) return;
-      queue_.push_back({std::move(message), bytes});
-      bytes_ += bytes;
-      taken = true;
-    });
+    Act([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { taken = Push(std::move(message)); });
     return taken;
   }
 
@@ -86,6 +81,13 @@ class ServerStream final : public StreamControl,
       }
     }
     closed();
+  }
+
+  // Called whenever all that was offered has been written, for owners that gather what changed meanwhile. Runs on a
+  // callback thread: must not wait. One function only, before Release().
+  void OnIdle(std::function<void()> idle) {
+    MutexLock lock(mutex_);
+    on_idle_ = std::move(idle);
   }
 
   // False once the end is decided, whether or not the client knows yet.
@@ -132,6 +134,15 @@ class ServerStream final : public StreamControl,
         context_(std::move(admission.context)),
         recheck_at_(start_ + limits.recheck) {}
 
+  bool Push(std::shared_ptr<const Response> message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    const std::size_t bytes = message->ByteSizeLong();
+    const bool room = queue_.empty() || (queue_.size() < limits_.max_messages && bytes_ + bytes <= limits_.max_bytes);
+    if (final_.has_value() || !room) return false;
+    queue_.push_back({std::move(message), bytes});
+    bytes_ += bytes;
+    return true;
+  }
+
   void Decide(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (final_.has_value() && (!final_->ok() || status.ok())) return;
     final_ = status;
@@ -170,6 +181,12 @@ class ServerStream final : public StreamControl,
 
   void OnWriteDone(bool ok) override {
     std::shared_ptr<const Response> written;
+    std::function<void()> idle;
+    // Taken now: after Act the stream may be gone.
+    {
+      MutexLock lock(mutex_);
+      if (queue_.size() == 1 && ok && !final_.has_value()) idle = on_idle_;
+    }
     Act([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
       writing_ = false;
       written = std::move(queue_.front().message);
@@ -177,6 +194,7 @@ class ServerStream final : public StreamControl,
       queue_.pop_front();
       if (!ok) Decide(absl::CancelledError("the client has gone"));
     });
+    if (idle) idle();
   }
 
   void OnCancel() override {
@@ -217,6 +235,7 @@ class ServerStream final : public StreamControl,
   std::optional<absl::Status> final_ ABSL_GUARDED_BY(mutex_);
   absl::Time recheck_at_ ABSL_GUARDED_BY(mutex_);
   std::function<void()> on_closed_ ABSL_GUARDED_BY(mutex_);
+  std::function<void()> on_idle_ ABSL_GUARDED_BY(mutex_);
   // gRPC uses the reactor until OnDone.
   std::shared_ptr<ServerStream> self_ ABSL_GUARDED_BY(mutex_);
 };

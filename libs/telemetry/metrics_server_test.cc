@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "absl/strings/str_cat.h"
+#include "libs/base/clock.h"
 #include "libs/base/status.h"
 
 namespace switchyard::telemetry {
@@ -40,6 +41,20 @@ TEST(MetricsServerTest, AnswersScrapes) {
   ASSERT_TRUE(server.ok()) << server.status();
   ASSERT_GT((*server)->port(), 0);
   EXPECT_THAT(HttpGet((*server)->port(), "/metrics"), HasSubstr("a_total 5"));
+}
+
+TEST(MetricsServerTest, EndsWithoutDelay) {
+  const DisciplinedClock clock;
+  Metrics metrics;
+  for (const char* address : {"127.0.0.1:0", "0.0.0.0:0", "[::1]:0"}) {
+    auto server = MetricsServer::Start(address, metrics);
+    if (!server.ok() && address[0] == '[') continue;  // A host without IPv6.
+    ASSERT_TRUE(server.ok()) << server.status();
+    HttpGet((*server)->port(), "/metrics");
+    const absl::Time begin = clock.Now();
+    server->reset();
+    EXPECT_LT(clock.Now() - begin, absl::Seconds(1)) << address;
+  }
 }
 
 TEST(MetricsServerTest, ATakenPortIsAnErrorThatSaysSo) {

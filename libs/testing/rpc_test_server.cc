@@ -81,6 +81,7 @@ void RpcTestServer::Start() {
 
 void RpcTestServer::Stop() {
   server_->Stop();
+  server_->StopInProcess();
   MutexLock lock(state_->mutex);
   state_->channel = nullptr;
   state_->in_process = nullptr;

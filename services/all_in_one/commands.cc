@@ -2,8 +2,8 @@
 
 #include <cstdio>
 
-#include "absl/strings/str_cat.h"
 #include "libs/base/status.h"
+#include "libs/base/status_text.h"
 #include "libs/config/load.h"
 
 namespace switchyard::all_in_one {
@@ -36,9 +36,7 @@ int Complain(std::string_view command, std::string_view what, int code) {
 std::string Describe(const absl::Status& status) {
   if (!DetailsOf(status).violations.empty()) return "\n" + config::FaultsText(status);
   if (status.code() == absl::StatusCode::kAlreadyExists) return std::string(status.message());
-  const std::string reason = ReasonOf(status);
-  return absl::StrCat(absl::StatusCodeToString(status.code()), reason.empty() ? "" : " ", reason, ": ",
-                      status.message());
+  return ToText(status);
 }
 
 }  // namespace switchyard::all_in_one

@@ -26,6 +26,7 @@ int Doctor(const Arguments& arguments) {
   if (command == nullptr) return exit;
   int checks = 0;
   for (const Service& service : AllServices()) {
+    if (service.schema.empty()) continue;
     const std::string schema(service.schema);
     const absl::Status current =
         pg::Migrator(command->connect, service.schema, service.migrations(), command->clock).CheckCurrent();

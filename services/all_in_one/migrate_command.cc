@@ -33,6 +33,7 @@ int Migrate(const Arguments& given) {
       arguments, exit);
   if (command == nullptr) return exit;
   for (const Service& service : AllServices()) {
+    if (service.schema.empty()) continue;
     const pg::Migrator migrator(command->connect, service.schema, service.migrations(), command->clock);
     const absl::StatusOr<std::vector<pg::Migration>> pending = migrator.Pending();
     if (!pending.ok()) return Complain(kName, Describe(pending.status()), app::kExitError);

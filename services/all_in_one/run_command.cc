@@ -1,5 +1,3 @@
-#include <algorithm>
-
 #include "libs/app/service_main.h"
 #include "libs/base/status.h"
 #include "libs/base/status_macros.h"
@@ -11,19 +9,14 @@ namespace {
 
 using config::v1::AllInOneConfig;
 
-bool Wanted(const AllInOneConfig& config, config::v1::ServiceName name) {
-  return std::any_of(config.services().begin(), config.services().end(),
-                     [&](int wanted) { return wanted == name || wanted == config::v1::SERVICE_NAME_ALL; });
-}
-
 absl::Status Compose(const AllInOneConfig& config, app::Process& process) {
   if (config.services().empty()) {
     return InvalidFields({{.field = "services", .description = "names no service to run"}});
   }
-  if (!Wanted(config, config::v1::SERVICE_NAME_IDENTITY))
+  if (!IsWanted(config, config::v1::SERVICE_NAME_IDENTITY))
     SY_RETURN_IF_ERROR(process.AuthenticateRemotely(config.auth()));
   for (const Service& service : AllServices()) {
-    if (Wanted(config, service.name)) SY_RETURN_IF_ERROR(service.add(process, config));
+    if (IsWanted(config, service.name)) SY_RETURN_IF_ERROR(service.add(process, config));
   }
   return absl::OkStatus();
 }

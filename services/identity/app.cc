@@ -8,6 +8,7 @@
 #include "libs/base/log.h"
 #include "libs/base/status.h"
 #include "libs/rpc/caching_authenticator.h"
+#include "services/identity/agent_token_rpc.h"
 #include "services/identity/identity_rpc.h"
 #include "services/identity/local_authenticator.h"
 #include "services/identity/metered_identity_store.h"
@@ -56,6 +57,7 @@ struct IdentityApp::Parts {
   LocalAuthenticator local;
   // After the server, whose gate it needs, was made with `local`.
   std::unique_ptr<IdentityRpc> rpc;
+  std::unique_ptr<AgentTokenRpc> agent_tokens;
   PeriodicTask record_uses;
 };
 
@@ -78,6 +80,8 @@ absl::Status IdentityApp::AddTo(app::Process& process, const config::v1::Identit
   rpc::Server& server = process.server();
   parts->rpc = std::make_unique<IdentityRpc>(server.gate(), parts->identity, process.blocking());
   server.Register(*parts->rpc, v1::IdentityService::service_full_name());
+  parts->agent_tokens = std::make_unique<AgentTokenRpc>(server.gate(), parts->identity, process.blocking());
+  server.Register(*parts->agent_tokens, v1::AgentTokenService::service_full_name());
   process.RequireSchema(kSchema, SchemaMigrations());
   process.Add(std::unique_ptr<IdentityApp>(new IdentityApp(std::move(parts))));
   return absl::OkStatus();

@@ -95,7 +95,9 @@ absl::StatusOr<IssuedToken> Identity::Issue(const IssueRequest& request) {
   token.request_id = request.request_id;
   token.content_hash =
       HashOf(absl::StrCat("issue\n", request.name, "\n", request.scopes.bits(), "\n",
-                          request.lifetime.has_value() ? absl::FormatDuration(*request.lifetime) : "default"));
+                          request.lifetime.has_value() ? absl::FormatDuration(*request.lifetime) : "default",
+                          request.principal.has_value() ? "\n" + request.principal->ToString() : ""));
+  if (request.principal.has_value()) token.token.principal = *request.principal;
   SY_ASSIGN_OR_RETURN(InsertOutcome outcome, store_.Insert(token, limits_.max_tokens, now));
   switch (outcome.kind) {
     case InsertOutcome::Kind::kInserted:
@@ -163,6 +165,16 @@ absl::StatusOr<RotatedToken> Identity::Rotate(const RotateRequest& request) {
       break;
   }
   return TokenNotLive(request.id);
+}
+
+absl::StatusOr<std::vector<Token>> Identity::AgentTokens(const PrincipalId& principal) {
+  ListQuery query;
+  query.limit = kMaxPage;
+  query.live_at = Now();
+  query.principal = principal;
+  SY_ASSIGN_OR_RETURN(std::vector<Token> tokens, store_.List(query));
+  std::erase_if(tokens, [](const Token& token) { return !token.scopes.Has(Scope::kAgent); });
+  return tokens;
 }
 
 absl::StatusOr<TokenPage> Identity::List(const ListRequest& request) {

@@ -35,6 +35,8 @@ struct IssueRequest {
   Scopes scopes;
   // Absent: the default lifetime.
   std::optional<absl::Duration> lifetime;
+  // Whose it shall be; absent: a new principal.
+  std::optional<PrincipalId> principal = std::nullopt;
 };
 
 struct IssuedToken {
@@ -84,6 +86,8 @@ class Identity {
   absl::StatusOr<Token> Revoke(const TokenId& id, std::string_view reason, bool allow_last_admin);
   // INVALID_FIELD, TOKEN_NOT_FOUND, TOKEN_NOT_LIVE, REQUEST_ID_REUSED.
   absl::StatusOr<RotatedToken> Rotate(const RotateRequest& request);
+  // The live tokens of scope agent that the principal has, newest first.
+  absl::StatusOr<std::vector<Token>> AgentTokens(const PrincipalId& principal);
   // INVALID_FIELD.
   absl::StatusOr<TokenPage> List(const ListRequest& request);
 

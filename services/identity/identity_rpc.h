@@ -27,12 +27,6 @@ class IdentityRpc final : public v1::IdentityService::CallbackService {
                                     v1::GetSelfResponse* response) override;
 
  private:
-  // Runs `work`, a function of (const CallContext&, const Request&, Response&) that returns a status, where it may
-  // wait.
-  template <class Request, class Response, class Work>
-  grpc::ServerUnaryReactor* Blocking(grpc::CallbackServerContext* context, const rpc::Method& method,
-                                     const Request* request, Response* response, Work work);
-
   rpc::Handlers rpc_;
   Identity& identity_;
   Executor& blocking_;

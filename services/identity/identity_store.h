@@ -52,6 +52,8 @@ struct ListQuery {
   std::optional<absl::Time> live_at;
   // Empty: all.
   std::string name;
+  // Absent: all.
+  std::optional<PrincipalId> principal = std::nullopt;
 };
 
 // Where tokens are kept. Every call is atomic, blocks, and may fail with UNAVAILABLE, in which case it is unknown

@@ -202,6 +202,12 @@ TEST_P(IdentityStoreContract, ListsByNameAndLife) {
               IsOkAndHolds(ElementsAre(a)));
   EXPECT_THAT(store().List({.before = std::nullopt, .limit = 9, .live_at = now_ + absl::Hours(1), .name = ""}),
               IsOkAndHolds(IsEmpty()));
+  EXPECT_THAT(store().List({.before = std::nullopt,
+                            .limit = 9,
+                            .live_at = std::nullopt,
+                            .name = "",
+                            .principal = PrincipalId(Make(2).token.id.uuid())}),
+              IsOkAndHolds(SizeIs(1)));
   EXPECT_THAT(store().List({.before = std::nullopt, .limit = 9, .live_at = std::nullopt, .name = "token-2"}),
               IsOkAndHolds(SizeIs(1)));
 }

@@ -103,6 +103,7 @@ absl::StatusOr<std::vector<Token>> InMemoryIdentityStore::List(const ListQuery& 
     if (query.before.has_value() && !(token.id < *query.before)) continue;
     if (query.live_at.has_value() && !token.IsLive(*query.live_at)) continue;
     if (!query.name.empty() && token.name != query.name) continue;
+    if (query.principal.has_value() && token.principal != *query.principal) continue;
     page.push_back(token);
   }
   return page;

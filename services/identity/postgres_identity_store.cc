@@ -174,8 +174,10 @@ absl::StatusOr<RotateOutcome> PostgresIdentityStore::Rotate(const NewToken& toke
 absl::StatusOr<std::vector<Token>> PostgresIdentityStore::List(const ListQuery& query) {
   const std::optional<Uuid> before =
       query.before.has_value() ? std::optional<Uuid>(query.before->uuid()) : std::nullopt;
+  const std::optional<Uuid> principal =
+      query.principal.has_value() ? std::optional<Uuid>(query.principal->uuid()) : std::nullopt;
   pg::Params params;
-  params.Add(before).Add(query.live_at).Add(query.name).Add(std::int64_t{query.limit});
+  params.Add(before).Add(query.live_at).Add(query.name).Add(std::int64_t{query.limit}).Add(principal);
   SY_ASSIGN_OR_RETURN(const pg::Result found, pool_.Execute(sql::kListTokens, params));
   std::vector<Token> page;
   for (const pg::Row row : found) page.push_back(ToToken(row));

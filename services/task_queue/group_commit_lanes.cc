@@ -59,9 +59,10 @@ GroupCommitLanes::GroupCommitLanes(const pg::GroupCommitOptions& options, const 
   submit_ = std::make_unique<SubmitCommit>(
       "submit", options, connect,
       [this](pg::Session& session, absl::Span<Submission> ops, absl::Span<Outcome<Submitted>> outcomes) {
-        PostgresTaskBatch batch(session);
+        PostgresTaskBatch batch(session, expected_.Next());
         std::vector<absl::StatusOr<Submitted>> answers(ops.size(), absl::InternalError("not executed"));
         const absl::Status status = deps_.queue.Submit(batch, ops, absl::MakeSpan(answers));
+        expected_.Learn(status);
         for (std::size_t i = 0; i < ops.size(); ++i) outcomes[i].result = std::move(answers[i]);
         outcomes.back().last = true;
         return status;

@@ -8,6 +8,7 @@
 #include "libs/base/random.h"
 #include "libs/pg/group_commit.h"
 #include "libs/telemetry/metrics.h"
+#include "services/task_queue/postgres_task_batch.h"
 #include "services/task_queue/ready_feed.h"
 #include "services/task_queue/task_lanes.h"
 #include "services/task_queue/task_queue.h"
@@ -48,10 +49,29 @@ class GroupCommitLanes final : public TaskLanes {
   using CommandCommit = pg::GroupCommit<Command, Outcome<Executed>>;
   class Meter;
 
+  // What the next batch may expect of its request ids. A batch that met a known one is run again in halves, which claim
+  // with care, as do the batches after it: who repeats calls does so in bursts. Used by the submitting lane's thread.
+  class ExpectedClaims {
+   public:
+    PostgresTaskBatch::Claims Next() {
+      if (careful_ == 0) return PostgresTaskBatch::Claims::kFresh;
+      --careful_;
+      return PostgresTaskBatch::Claims::kAny;
+    }
+    void Learn(const absl::Status& status) {
+      if (absl::IsAlreadyExists(status)) careful_ = kCarefulBatches;
+    }
+
+   private:
+    static constexpr int kCarefulBatches = 1'000;
+    int careful_ = 0;
+  };
+
   template <class Result>
   void Conclude(Outcome<Result>& outcome);
 
   const Deps deps_;
+  ExpectedClaims expected_;
   std::array<std::unique_ptr<Meter>, kKinds + 1> meters_;
   std::unique_ptr<SubmitCommit> submit_;
   std::array<std::unique_ptr<CommandCommit>, kKinds> commands_;

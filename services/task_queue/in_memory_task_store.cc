@@ -317,13 +317,18 @@ absl::StatusOr<std::vector<StageCounts>> InMemoryTaskStore::CountByLane() {
   return lanes;
 }
 
-absl::StatusOr<ReadyScan> InMemoryTaskStore::ScanReady(absl::Span<const int> shards, int window) {
+absl::StatusOr<ReadyScan> InMemoryTaskStore::ScanReady(absl::Span<const int> shards, int window,
+                                                       absl::Span<const ReadyAfter> after) {
   MutexLock lock(mutex_);
   SY_RETURN_IF_ERROR(CheckPresent());
   ReadyScan scan;
   std::array<int, kLaneCount> taken = {};
   for (const auto& [rank, id] : ready_) {
     if (std::find(shards.begin(), shards.end(), ShardOf(id)) == shards.end()) continue;
+    if (!after.empty()) {
+      const ReadyAfter& from = after[rank / 2 - 1];
+      if (rank < from.rank || (rank == from.rank && id <= from.id)) continue;
+    }
     const Lane lane = static_cast<Lane>(rank / 2);
     if (taken[rank / 2 - 1] >= window) {
       if (scan.truncated.empty() || scan.truncated.back() != lane) scan.truncated.push_back(lane);

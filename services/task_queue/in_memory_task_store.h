@@ -44,7 +44,8 @@ class InMemoryTaskStore final : public TaskStore {
                                 int limit) override;
   absl::StatusOr<std::vector<std::pair<std::string, std::int64_t>>> CountDeadByModel() override;
   absl::StatusOr<std::vector<StageCounts>> CountByLane() override;
-  absl::StatusOr<ReadyScan> ScanReady(absl::Span<const int> shards, int window) override;
+  absl::StatusOr<ReadyScan> ScanReady(absl::Span<const int> shards, int window,
+                                      absl::Span<const ReadyAfter> after = {}) override;
   absl::StatusOr<std::vector<DueTask>> ScanDue(absl::Time now, int limit) override;
 
   absl::StatusOr<Session> OpenSession(std::string_view agent, std::string_view hub, absl::Time expire) override;

@@ -102,6 +102,28 @@ Violations Validate(const v1::WatchReadyRequest& request) {
   return std::move(faults).Take();
 }
 
+Violations Validate(const v1::ReadReadyRequest& request) {
+  FaultList faults;
+  const FieldPath shards("shards");
+  const int count = CheckFilledCount(shards, request.shards_size(), kShardCount, faults);
+  for (int i = 0; i < count; ++i) CheckNumber(shards.At(i), request.shards(i), 0, kShardCount - 1, faults);
+  const FieldPath cursors("cursors");
+  const int lanes = CheckFilledCount(cursors, request.cursors_size(), kLaneCount, faults);
+  for (int i = 0; i < lanes; ++i) {
+    const v1::LaneCursor& cursor = request.cursors(i);
+    CheckEnum(cursors.At(i).Field("lane"), cursor.lane(), v1::Lane_IsValid, false, faults);
+    if (!cursor.after_task_id().empty()) CheckId(cursors.At(i).Field("after_task_id"), cursor.after_task_id(), faults);
+  }
+  CheckNumber(FieldPath("limit"), request.limit(), 1, kMaxWindow, faults);
+  return std::move(faults).Take();
+}
+
+Violations Validate(const v1::DescribeTaskRequest& request) {
+  FaultList faults;
+  CheckId(FieldPath("task_id"), request.task_id(), faults);
+  return std::move(faults).Take();
+}
+
 Violations Validate(const v1::WatchDirectivesRequest& request) {
   FaultList faults;
   CheckLines(FieldPath("agent_ids"), request.agent_ids(), kMaxHeld, kIdentityBytes, faults);

@@ -11,6 +11,8 @@ namespace switchyard::task_queue {
 inline constexpr int kMaxHeld = 10000;
 
 Violations Validate(const v1::WatchReadyRequest& request);
+Violations Validate(const v1::ReadReadyRequest& request);
+Violations Validate(const v1::DescribeTaskRequest& request);
 Violations Validate(const v1::WatchDirectivesRequest& request);
 Violations Validate(const v1::AssignTasksRequest& request);
 Violations Validate(const v1::ReportTasksRequest& request);

@@ -54,8 +54,8 @@ absl::Status PostgresTaskBatch::ClaimRequests(absl::Span<const NewTask> tasks, s
   for (std::size_t i = 0; i < tasks.size(); ++i) {
     if (tasks[i].request_id.empty()) continue;
     std::string key = RequestKey(tasks[i]);
-    const auto [known, fresh] = first.try_emplace(key, i);
-    if (!fresh) {
+    const auto [known, first_of_it] = first.try_emplace(key, i);
+    if (!first_of_it) {
       repeats.emplace_back(i, known->second);
       continue;
     }
@@ -66,20 +66,16 @@ absl::Status PostgresTaskBatch::ClaimRequests(absl::Span<const NewTask> tasks, s
   if (first.empty()) return absl::OkStatus();
   pg::Params params;
   params.Add(keys).Add(contents).Add(ids);
-  SY_ASSIGN_OR_RETURN(const pg::Result claimed, session_.Execute(kClaimRequests, params));
-  if (static_cast<std::size_t>(claimed.size()) < first.size()) {
+  const bool fresh = claims_ == Claims::kFresh && first.size() > 1;
+  SY_ASSIGN_OR_RETURN(const pg::Result claimed, session_.Execute(fresh ? kClaimFreshRequests : kClaimRequests, params));
+  if (claimed.affected() < static_cast<std::int64_t>(first.size())) {
     // Seen by a statement of its own: what a concurrent batch committed meanwhile is not in the first one's snapshot.
-    StringSet mine;
-    for (const pg::Row row : claimed) mine.insert(std::string(row.Bytes(0)));
-    pg::BytesArray unclaimed;
-    for (const auto& [key, index] : first) {
-      if (!mine.contains(key)) unclaimed.Append(key);
-    }
     pg::Params find;
-    find.Add(unclaimed);
+    find.Add(keys);
     SY_ASSIGN_OR_RETURN(const pg::Result known, session_.Execute(kFindRequests, find));
     for (const pg::Row row : known) {
       const std::size_t index = first.find(row.Bytes(0))->second;
+      if (row.GetId<TaskId>(2) == tasks[index].record.id) continue;
       const bool same = row.Bytes(1) == tasks[index].content_hash;
       outcomes[index] = {same ? InsertOutcome::Kind::kReplayed : InsertOutcome::Kind::kRequestIdReused,
                          row.GetId<TaskId>(2)};

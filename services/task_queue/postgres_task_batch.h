@@ -11,8 +11,12 @@ namespace switchyard::task_queue {
 // The writes of one open transaction. See TaskBatch.
 class PostgresTaskBatch final : public TaskBatch {
  public:
+  // How request ids are claimed. kFresh is cheaper, but fails with ALREADY_EXISTS, and the transaction with it, when
+  // one of several is known: then run it again with kAny.
+  enum class Claims { kAny, kFresh };
+
   // Borrows the session, which is inside a transaction.
-  explicit PostgresTaskBatch(pg::Session& session) : session_(session) {}
+  explicit PostgresTaskBatch(pg::Session& session, Claims claims = Claims::kAny) : session_(session), claims_(claims) {}
 
   absl::StatusOr<std::vector<InsertOutcome>> Insert(absl::Span<const NewTask> tasks, absl::Time now) override;
   absl::StatusOr<std::vector<std::optional<TaskRecord>>> Load(absl::Span<const TaskId> ids) override;
@@ -29,6 +33,7 @@ class PostgresTaskBatch final : public TaskBatch {
   absl::Status ExplainRefusals(absl::Span<const Move> moves, std::vector<MoveOutcome>& outcomes);
 
   pg::Session& session_;
+  const Claims claims_;
 };
 
 }  // namespace switchyard::task_queue

@@ -22,6 +22,9 @@ constexpr absl::Duration kFullDueSweep = absl::Minutes(1);
 // Rows become due before now, by a little, when their clock was behind.
 constexpr absl::Duration kDueSlack = absl::Seconds(15);
 
+// From the middle of the list, not its front.
+bool GoesOn(const ReadyAfter& after, int rank) { return rank == after.rank && !after.id.is_nil(); }
+
 }  // namespace
 
 PostgresTaskStore::PostgresTaskStore(pg::Pool& pool, const Clock& clock, IdSource& ids)
@@ -43,18 +46,23 @@ void PostgresTaskStore::Offered(const TaskRecord& record) {
   low_water_.Lower(record.shard(), record.rank(), record.id.uuid());
 }
 
-absl::StatusOr<ReadyScan> PostgresTaskStore::ScanReady(absl::Span<const int> shards, int window) {
+absl::StatusOr<ReadyScan> PostgresTaskStore::ScanReady(absl::Span<const int> shards, int window,
+                                                       absl::Span<const ReadyAfter> after) {
   ReadyScan scan;
   if (shards.empty()) return scan;
   // Ids spread evenly over shards, so each list needs little more than its share of the window.
   const std::int64_t share = window / static_cast<std::int64_t>(shards.size()) * 2 + 16;
+  ReadyAfter starts[kLaneCount];
+  std::copy_n(after.begin(), std::min<std::size_t>(after.size(), kLaneCount), starts);
   pg::Int16Array shard_column, rank_column;
   pg::UuidArray low_column;
   for (const int shard : shards) {
     for (int rank = kFirstRank; rank <= kLastRank; ++rank) {
+      const ReadyAfter& from = starts[rank / 2 - 1];
+      if (rank < from.rank) continue;
       shard_column.Append(static_cast<std::int16_t>(shard));
       rank_column.Append(static_cast<std::int16_t>(rank));
-      low_column.Append(low_water_.Get(shard, rank));
+      low_column.Append(GoesOn(from, rank) ? from.id.uuid() : low_water_.Get(shard, rank));
     }
   }
   pg::Params params;
@@ -70,13 +78,17 @@ absl::StatusOr<ReadyScan> PostgresTaskStore::ScanReady(absl::Span<const int> sha
   std::map<std::pair<int, int>, std::vector<TaskId>> lists;
   for (const pg::Row row : rows) {
     const int rank = static_cast<int>(row.Int64(1));
+    const ReadyAfter& from = starts[rank / 2 - 1];
+    if (GoesOn(from, rank) && row.GetId<TaskId>(2) == from.id) continue;
     by_rank[rank].push_back({row.GetId<TaskId>(2), row.Bytes(3)});
     lists[{static_cast<int>(row.Int64(0)), rank}].push_back(row.GetId<TaskId>(2));
   }
   for (const auto& [list, ids] : lists) {
     const auto [shard, rank] = list;
-    low_water_.Raise(shard, rank, std::min_element(ids.begin(), ids.end())->uuid());
-    if (static_cast<std::int64_t>(ids.size()) < share) continue;
+    if (!GoesOn(starts[rank / 2 - 1], rank)) {
+      low_water_.Raise(shard, rank, std::min_element(ids.begin(), ids.end())->uuid());
+    }
+    if (static_cast<std::int64_t>(ids.size()) + 1 < share) continue;
     const TaskId last = *std::max_element(ids.begin(), ids.end());
     if (!known_to[rank].has_value() || last < *known_to[rank]) known_to[rank] = last;
   }

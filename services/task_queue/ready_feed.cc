@@ -1,6 +1,7 @@
 #include "services/task_queue/ready_feed.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "libs/base/log.h"
@@ -14,7 +15,8 @@ namespace {
 constexpr int kDefaultWindow = 1000;
 constexpr int kTasksPerMessage = 500;
 
-void AddReady(const TaskRecord& record, v1::WatchReadyResponse& message) {
+template <class Message>
+void AddReady(const TaskRecord& record, Message& message) {
   if (const absl::Status status = ToProto(record, message.add_tasks()); !status.ok()) {
     LogError("a ready task cannot be offered", {{"task_id", record.id.ToString()}, {"status", status}});
     message.mutable_tasks()->RemoveLast();
@@ -42,6 +44,7 @@ absl::Status ReadyFeed::Open(const v1::WatchReadyRequest& request, std::shared_p
     *reader->pending.mutable_pauses() = PauseSetLocked();
     Send(*reader, std::exchange(reader->pending, {}));
   }
+  if (request.news_only()) return absl::OkStatus();
   return executor_.Run([this, reader] { Scan(reader); });
 }
 
@@ -69,6 +72,27 @@ void ReadyFeed::Scan(const std::shared_ptr<Reader>& reader) {
     messages.back().add_truncated_lanes(static_cast<v1::Lane>(lane));
   }
   for (v1::WatchReadyResponse& message : messages) Send(*reader, std::move(message));
+}
+
+absl::Status ReadyFeed::Read(const v1::ReadReadyRequest& request, v1::ReadReadyResponse& response) {
+  std::array<ReadyAfter, kLaneCount> after;
+  // Lanes that are not asked for begin at their end.
+  for (int lane = 1; lane <= kLaneCount; ++lane) after[lane - 1].rank = lane * 2 + 2;
+  for (const v1::LaneCursor& cursor : request.cursors()) {
+    ReadyAfter& from = after[cursor.lane() - 1];
+    from.rank = cursor.lane() * 2 + (cursor.retried() ? 1 : 0);
+    if (!cursor.after_task_id().empty()) {
+      SY_ASSIGN_OR_RETURN(from.id, TaskId::Parse(cursor.after_task_id()));
+    }
+  }
+  const std::vector<int> shards(request.shards().begin(), request.shards().end());
+  SY_ASSIGN_OR_RETURN(ReadyScan scan, store_.ScanReady(shards, request.limit(), after));
+  for (TaskRecord& record : scan.tasks) {
+    AddReady(record, response);
+    cache_.Put(std::make_shared<const TaskRecord>(std::move(record)));
+  }
+  for (const Lane lane : scan.truncated) response.add_truncated_lanes(static_cast<v1::Lane>(lane));
+  return absl::OkStatus();
 }
 
 void ReadyFeed::Push(const TaskRecord& record) {

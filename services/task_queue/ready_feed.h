@@ -30,6 +30,9 @@ class ReadyFeed final {
   // Begins with live news, so that nothing falls between the scan and them, then scans.
   absl::Status Open(const v1::WatchReadyRequest& request, std::shared_ptr<Stream> stream);
 
+  // One page, for those who scan by themselves. Blocks.
+  absl::Status Read(const v1::ReadReadyRequest& request, v1::ReadReadyResponse& response);
+
   // A task became ready, as committed by this process or found by the event pump. Held back until Flush.
   void Push(const TaskRecord& record);
   // Sends what was pushed, in one message a reader.
@@ -47,6 +50,7 @@ class ReadyFeed final {
     std::shared_ptr<Stream> stream;  // Shared with gRPC until the call is over.
     std::vector<bool> shards;
     int window = 0;
+    bool news_only = false;
     // By lane: the scan did not reach the end, so news would be out of order and useless.
     bool truncated[kLaneCount + 1] = {};
     v1::WatchReadyResponse pending;

@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::size_t kRequestIdBytes = 128;
 constexpr std::size_t kReasonBytes = 1 * kKibibyte;
+constexpr std::size_t kAnswerBytes = 16 * kKibibyte;
 constexpr std::size_t kTokenBytes = 1 * kKibibyte;
 constexpr int kMaxValues = 100;
 
@@ -184,6 +185,13 @@ Violations Validate(const v1::PauseQueueRequest& request) {
 Violations Validate(const v1::ResumeQueueRequest& request) {
   FaultList faults;
   CheckTarget(FieldPath("target"), request.target(), faults);
+  return std::move(faults).Take();
+}
+
+Violations Validate(const v1::AnswerTaskRequest& request) {
+  FaultList faults;
+  CheckId(FieldPath("task_id"), request.task_id(), faults);
+  CheckFilledText(FieldPath("answer"), request.answer(), kAnswerBytes, faults);
   return std::move(faults).Take();
 }
 

@@ -35,6 +35,7 @@ Violations Validate(const v1::CancelTasksRequest& request);
 Violations Validate(const v1::RetryTasksRequest& request);
 Violations Validate(const v1::PauseQueueRequest& request);
 Violations Validate(const v1::ResumeQueueRequest& request);
+Violations Validate(const v1::AnswerTaskRequest& request);
 Violations Validate(const v1::ListDeadLettersRequest& request);
 Violations Validate(const v1::DiscardDeadLettersRequest& request);
 

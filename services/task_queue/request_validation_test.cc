@@ -171,5 +171,15 @@ TEST(LedgerValidationTest, ChecksReports) {
                           Fault("evidence.result.evidence", "262144")));
 }
 
+TEST(RequestValidationTest, ChecksAnswers) {
+  v1::AnswerTaskRequest request;
+  EXPECT_THAT(Validate(request), SizeIs(2));
+  request.set_task_id("01920000-0000-7000-8000-000000000001");
+  request.set_answer("yes");
+  EXPECT_THAT(Validate(request), IsEmpty());
+  request.set_answer(std::string(16 * 1024 + 1, 'x'));
+  EXPECT_THAT(Validate(request), ElementsAre(Fault("answer", "16384")));
+}
+
 }  // namespace
 }  // namespace switchyard::task_queue

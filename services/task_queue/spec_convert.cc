@@ -100,6 +100,7 @@ std::string MatchingOf(const v1::TaskSpec& spec) {
   matching.set_continues_task_id(spec.continues_task_id());
   if (spec.has_expected_duration()) *matching.mutable_expected_duration() = spec.expected_duration();
   matching.set_kind(KindOf(spec));
+  if (spec.effects() != v1::EFFECTS_WORKSPACE) matching.set_effects(spec.effects());
   return matching.SerializeAsString();
 }
 

@@ -90,6 +90,38 @@ grpc::ServerWriteReactor<v1::WatchReadyResponse>* TaskLedgerRpc::WatchReady(grpc
                                              });
 }
 
+grpc::ServerUnaryReactor* TaskLedgerRpc::ReadReady(grpc::CallbackServerContext* context,
+                                                   const v1::ReadReadyRequest* request,
+                                                   v1::ReadReadyResponse* response) {
+  return rpc::BlockingUnary(rpc_, deps_.blocking, context, read_ready_, request, response,
+                            [this](const rpc::CallContext&, const v1::ReadReadyRequest& request,
+                                   v1::ReadReadyResponse& response) -> absl::Status {
+                              SY_RETURN_IF_ERROR(Refusal(Validate(request)));
+                              return deps_.ready.Read(request, response);
+                            });
+}
+
+grpc::ServerUnaryReactor* TaskLedgerRpc::DescribeTask(grpc::CallbackServerContext* context,
+                                                      const v1::DescribeTaskRequest* request,
+                                                      v1::DescribeTaskResponse* response) {
+  return rpc::BlockingUnary(rpc_, deps_.blocking, context, describe_, request, response,
+                            [this](const rpc::CallContext&, const v1::DescribeTaskRequest& request,
+                                   v1::DescribeTaskResponse& response) -> absl::Status {
+                              SY_RETURN_IF_ERROR(Refusal(Validate(request)));
+                              SY_ASSIGN_OR_RETURN(const TaskId id, TaskId::Parse(request.task_id()));
+                              SY_ASSIGN_OR_RETURN(const StoredTask task, deps_.store.Get(id));
+                              const TaskRecord& record = task.record;
+                              SY_RETURN_IF_ERROR(task_queue::ToProto(record, response.mutable_task()));
+                              response.set_state(static_cast<v1::TaskState>(record.state));
+                              response.set_hold_reason(static_cast<v1::HoldReason>(record.hold));
+                              if (IsFinite(record.hold_until)) Set(record.hold_until, response.mutable_hold_until());
+                              response.set_agent_id(record.agent);
+                              response.set_attempts(record.attempts);
+                              response.set_losses(record.losses);
+                              return absl::OkStatus();
+                            });
+}
+
 grpc::ServerWriteReactor<v1::WatchDirectivesResponse>* TaskLedgerRpc::WatchDirectives(
     grpc::CallbackServerContext* context, const v1::WatchDirectivesRequest* request) {
   return rpc_.Stream<v1::WatchDirectivesResponse>(

@@ -16,6 +16,10 @@ class TaskLedgerRpc final : public v1::TaskLedgerService::CallbackService {
 
   grpc::ServerWriteReactor<v1::WatchReadyResponse>* WatchReady(grpc::CallbackServerContext* context,
                                                                const v1::WatchReadyRequest* request) override;
+  grpc::ServerUnaryReactor* ReadReady(grpc::CallbackServerContext* context, const v1::ReadReadyRequest* request,
+                                      v1::ReadReadyResponse* response) override;
+  grpc::ServerUnaryReactor* DescribeTask(grpc::CallbackServerContext* context, const v1::DescribeTaskRequest* request,
+                                         v1::DescribeTaskResponse* response) override;
   grpc::ServerWriteReactor<v1::WatchDirectivesResponse>* WatchDirectives(
       grpc::CallbackServerContext* context, const v1::WatchDirectivesRequest* request) override;
   grpc::ServerUnaryReactor* AssignTasks(grpc::CallbackServerContext* context, const v1::AssignTasksRequest* request,
@@ -49,6 +53,8 @@ class TaskLedgerRpc final : public v1::TaskLedgerService::CallbackService {
   SessionDesk& sessions_;
   const Rules& rules_;
   const rpc::Method& watch_ready_ = rpc_.Find("WatchReady");
+  const rpc::Method& read_ready_ = rpc_.Find("ReadReady");
+  const rpc::Method& describe_ = rpc_.Find("DescribeTask");
   const rpc::Method& watch_directives_ = rpc_.Find("WatchDirectives");
   const rpc::Method& assign_ = rpc_.Find("AssignTasks");
   const rpc::Method& report_ = rpc_.Find("ReportTasks");

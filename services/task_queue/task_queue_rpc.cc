@@ -309,6 +309,25 @@ grpc::ServerUnaryReactor* TaskQueueRpc::ResumeQueue(grpc::CallbackServerContext*
       });
 }
 
+grpc::ServerUnaryReactor* TaskQueueRpc::AnswerTask(grpc::CallbackServerContext* context,
+                                                   const v1::AnswerTaskRequest* request,
+                                                   v1::AnswerTaskResponse* response) {
+  return rpc_.Unary(context, answer_, request, response,
+                    [this](const rpc::CallContext& call, const v1::AnswerTaskRequest& request,
+                           v1::AnswerTaskResponse& response, rpc::Done done) {
+                      if (absl::Status refusal = Refusal(Validate(request)); !refusal.ok()) return done(refusal);
+                      const absl::StatusOr<TaskId> id = TaskId::Parse(request.task_id());
+                      if (!id.ok()) return done(id.status());
+                      LogInfo("answer", {{"by", call.principal().name}, {"task", request.task_id()}});
+                      deps_.lanes.Execute(
+                          {*id, Answer{request.answer()}},
+                          [&response, done = std::move(done)](const absl::StatusOr<Executed>& executed) mutable {
+                            if (executed.ok()) response.set_state(static_cast<v1::TaskState>(executed->state));
+                            done(executed.status());
+                          });
+                    });
+}
+
 grpc::ServerUnaryReactor* TaskQueueRpc::ListDeadLetters(grpc::CallbackServerContext* context,
                                                         const v1::ListDeadLettersRequest* request,
                                                         v1::ListDeadLettersResponse* response) {

@@ -56,6 +56,8 @@ class TaskQueueRpc final : public v1::TaskQueueService::CallbackService {
                                        v1::PauseQueueResponse* response) override;
   grpc::ServerUnaryReactor* ResumeQueue(grpc::CallbackServerContext* context, const v1::ResumeQueueRequest* request,
                                         v1::ResumeQueueResponse* response) override;
+  grpc::ServerUnaryReactor* AnswerTask(grpc::CallbackServerContext* context, const v1::AnswerTaskRequest* request,
+                                       v1::AnswerTaskResponse* response) override;
   grpc::ServerUnaryReactor* ListDeadLetters(grpc::CallbackServerContext* context,
                                             const v1::ListDeadLettersRequest* request,
                                             v1::ListDeadLettersResponse* response) override;
@@ -81,6 +83,7 @@ class TaskQueueRpc final : public v1::TaskQueueService::CallbackService {
   const rpc::Method& retry_ = rpc_.Find("RetryTasks");
   const rpc::Method& pause_ = rpc_.Find("PauseQueue");
   const rpc::Method& resume_ = rpc_.Find("ResumeQueue");
+  const rpc::Method& answer_ = rpc_.Find("AnswerTask");
   const rpc::Method& dead_ = rpc_.Find("ListDeadLetters");
   const rpc::Method& discard_ = rpc_.Find("DiscardDeadLetters");
   const rpc::Method& stats_ = rpc_.Find("GetQueueStats");

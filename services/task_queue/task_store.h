@@ -113,6 +113,13 @@ struct ReadyScan {
   std::vector<Lane> truncated;
 };
 
+// Where a scan of one lane goes on: behind this task. Nil: at its front.
+struct ReadyAfter {
+  // Twice the lane's number for fresh work, one more for what was tried before, two more past the end.
+  int rank = 0;
+  TaskId id;
+};
+
 struct DueTask {
   TaskId id;
   absl::Time due;
@@ -191,8 +198,10 @@ class TaskStore {
   // One entry for each lane, urgent first.
   virtual absl::StatusOr<std::vector<StageCounts>> CountByLane() = 0;
 
-  // Ready tasks of the shards, per lane at most `window`, in the order of ranks and ids.
-  virtual absl::StatusOr<ReadyScan> ScanReady(absl::Span<const int> shards, int window) = 0;
+  // Ready tasks of the shards, per lane at most `window`, in the order of ranks and ids. `after` is empty or has an
+  // entry for each lane, urgent first.
+  virtual absl::StatusOr<ReadyScan> ScanReady(absl::Span<const int> shards, int window,
+                                              absl::Span<const ReadyAfter> after = {}) = 0;
   // Tasks with a time limit at or before `now`, the oldest limits first.
   virtual absl::StatusOr<std::vector<DueTask>> ScanDue(absl::Time now, int limit) = 0;
 

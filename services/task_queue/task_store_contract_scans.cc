@@ -63,6 +63,24 @@ TEST_P(TaskStoreContract, NamesTheLanesOfWhichMoreIsReadyThanTheWindow) {
   EXPECT_THAT(scan.truncated, ElementsAre(Lane::kNormal));
 }
 
+TEST_P(TaskStoreContract, AScanGoesOnBehindATaskOfEachLane) {
+  std::vector<TaskId> normal;
+  for (int n = 1; n <= 4; ++n) normal.push_back(Submit(n));
+  const TaskId retried = Submit(5);
+  AssignTo(retried, "agent");
+  ReportBy(retried, "agent", Released{});
+  const TaskId high = Submit(6, Lane::kHigh);
+  const std::vector<ReadyAfter> front = {{2, {}}, {4, {}}, {6, {}}, {8, {}}};
+  SY_ASSERT_OK_AND_ASSIGN(const ReadyScan all, store().ScanReady(AllShards(), 100, front));
+  EXPECT_THAT(IdsOf(all.tasks), ElementsAre(high, normal[0], normal[1], normal[2], normal[3], retried));
+  const std::vector<ReadyAfter> middle = {{2, {}}, {6, {}}, {6, normal[1]}, {8, {}}};
+  SY_ASSERT_OK_AND_ASSIGN(const ReadyScan rest, store().ScanReady(AllShards(), 100, middle));
+  EXPECT_THAT(IdsOf(rest.tasks), ElementsAre(normal[2], normal[3], retried));
+  const std::vector<ReadyAfter> last = {{4, {}}, {6, {}}, {7, {}}, {8, {}}};
+  SY_ASSERT_OK_AND_ASSIGN(const ReadyScan old, store().ScanReady(AllShards(), 100, last));
+  EXPECT_THAT(IdsOf(old.tasks), ElementsAre(retried));
+}
+
 TEST_P(TaskStoreContract, OffersOnlyTheShardsAskedFor) {
   const TaskId one = Submit(1);
   const TaskId two = Submit(2);

@@ -15,6 +15,12 @@ class LostAnswerTest(FaultTest):
     def fault(self, stack, rng, number):
         """They happen by themselves."""
 
+    def inspect(self, stack):
+        lost = sum("answer of a commit was lost" in line.get("msg", "") for queue in stack.queues
+                   for line in queue.lines())
+        print(f"{lost} answers were lost", flush=True)
+        self.assertGreater(lost, 5)
+
     def test_lost_answers_lose_nothing_and_count_nothing_twice(self):
         self.check_scenario()
 

@@ -17,7 +17,8 @@ OPTIONS = [
     # Two clients of one process never share a connection unless they share a channel.
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.initial_reconnect_backoff_ms", 50),
-    ("grpc.min_reconnect_backoff_ms", 50),
+    # In spite of its name the time an attempt to connect has; short, and a loaded machine never connects in it.
+    ("grpc.min_reconnect_backoff_ms", 10_000),
     ("grpc.max_reconnect_backoff_ms", 500),
 ]
 
@@ -63,7 +64,7 @@ class Service:
             raise AttributeError(name)
         method = self._methods[name]
         request_class, response_class = method.input_type._concrete_class, method.output_type._concrete_class
-        streams = name.startswith("Watch")
+        streams = name.startswith("Watch") or name == "ReadTaskLog"
         make = self._channel.unary_stream if streams else self._channel.unary_unary
         multi = make(self._path + name, request_serializer=request_class.SerializeToString,
                      response_deserializer=response_class.FromString)
@@ -158,6 +159,8 @@ class Connection:
         self.tasks = Service(self.channel, stubs.queue, "TaskQueueService", token, timeout)
         self.ledger = Service(self.channel, stubs.ledger, "TaskLedgerService", token, timeout)
         self.identity = Service(self.channel, stubs.identity, "IdentityService", token, timeout)
+        self.agents = Service(self.channel, stubs.agent_admin, "AgentAdminService", token, timeout)
+        self.scheduling = Service(self.channel, stubs.scheduler_admin, "SchedulerAdminService", token, timeout)
         self.health = Service(self.channel, stubs.health_pb2, "Health", None, timeout)
 
     def serving(self, service="", timeout=5.0):

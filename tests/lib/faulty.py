@@ -23,6 +23,9 @@ class FaultTest(unittest.TestCase):
     def fault(self, stack, rng, number):
         raise NotImplementedError
 
+    def inspect(self, stack):
+        """Whether what was to be tested did happen."""
+
     def check_scenario(self):
         seed = int(os.environ.get("SWITCHYARD_TEST_SEED", random.randrange(1 << 31)))
         print(f"SWITCHYARD_TEST_SEED={seed}", flush=True)
@@ -42,6 +45,7 @@ class FaultTest(unittest.TestCase):
                 print(f"{len(told.requests)} tasks, {len(told.owners)} assignments, {told.repeats} repeated reports, "
                       f"{sum(map(len, told.events.values()))} events", flush=True)
                 self.assertGreater(len(told.requests), 50)
+                self.inspect(stack)
                 self.assertEqual(faults, [], f"seed {seed}")
                 doctor = stack.run("doctor")
                 self.assertEqual(doctor.returncode, 0, doctor.stdout + doctor.stderr)

@@ -19,6 +19,10 @@ CONTRACTS = (
     "switchyard/task_queue/v1/task.proto",
     "switchyard/task_queue/v1/task_queue_service.proto",
     "switchyard/task_queue/v1/task_ledger_service.proto",
+    "switchyard/agent/v1/agent_admin.proto",
+    "switchyard/agent/v1/agent_hub.proto",
+    "switchyard/agent/v1/agent_dispatch.proto",
+    "switchyard/scheduler/v1/scheduler_admin.proto",
 )
 
 
@@ -38,8 +42,12 @@ generate()
 
 from google.rpc import error_details_pb2, status_pb2  # noqa: E402,F401
 from grpc.health.v1 import health_pb2  # noqa: E402,F401
+from switchyard.agent.v1 import agent_admin_pb2 as agent_admin  # noqa: E402,F401
+from switchyard.agent.v1 import agent_dispatch_pb2 as agent_dispatch  # noqa: E402,F401
+from switchyard.agent.v1 import agent_hub_pb2 as agent_hub  # noqa: E402,F401
 from switchyard.identity.v1 import identity_service_pb2 as identity  # noqa: E402,F401
 from switchyard.options.v1 import options_pb2 as options  # noqa: E402,F401
+from switchyard.scheduler.v1 import scheduler_admin_pb2 as scheduler_admin  # noqa: E402,F401
 from switchyard.task_queue.v1 import spec_pb2 as spec  # noqa: E402,F401
 from switchyard.task_queue.v1 import task_ledger_service_pb2 as ledger  # noqa: E402,F401
 from switchyard.task_queue.v1 import task_pb2 as task  # noqa: E402,F401

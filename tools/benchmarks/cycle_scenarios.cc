@@ -116,6 +116,7 @@ absl::StatusOr<Report> QueueBacklog(const Options& options) {
   report.details.emplace_back("empty_rate_per_s", empty.window.rate());
   report.details.emplace_back("empty_cost_us", CostMicros(empty.window));
   report.details.emplace_back("backlog_cost_us", CostMicros(full.window));
+  report.details.emplace_back("empty_others_share_of_processors", empty.window.OthersShare());
   report.targets.push_back(
       {.name = "time_per_life_against_empty", .wanted = 1.3, .measured = *report.ratio, .at_most = true});
   return report;
@@ -147,6 +148,7 @@ absl::StatusOr<Report> QueueHeldSnapshot(const Options& options) {
   report.details.emplace_back("held_seconds", early.seconds + late.seconds);
   report.details.emplace_back("cost_before_us", CostMicros(before));
   report.details.emplace_back("cost_late_us", CostMicros(late));
+  report.details.emplace_back("before_others_share_of_processors", before.OthersShare());
   report.targets.push_back({.name = "rate_against_before", .wanted = 0.9, .measured = *report.ratio});
   return report;
 }

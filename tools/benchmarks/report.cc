@@ -1,17 +1,20 @@
 #include "tools/benchmarks/report.h"
 
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 
 namespace switchyard::bench {
 namespace {
+
+constexpr char kOthersShare[] = "others_share_of_processors";
+constexpr double kQuiet = 0.02;
 
 std::string Quoted(const std::string& text) {
   std::string quoted = "\"";
@@ -75,6 +78,11 @@ std::string ToText(const Report& report) {
     absl::StrAppend(&text, "\n");
   }
   for (const auto& [name, value] : report.details) absl::StrAppend(&text, "  ", name, " ", Number(value), "\n");
+  for (const auto& [name, value] : report.details) {
+    if (absl::EndsWith(name, kOthersShare) && value > kQuiet) {
+      absl::StrAppend(&text, "  not a quiet machine: ", name, " is above ", Number(kQuiet), "\n");
+    }
+  }
   for (const Target& target : report.targets) {
     absl::StrAppend(&text, target.met() ? "  met:    " : "  missed: ", target.name, " ", Number(target.measured),
                     target.at_most ? ", at most " : ", at least ", Number(target.wanted), "\n");

@@ -39,3 +39,6 @@ job_count() {
   ((by_memory < 1)) && by_memory=1
   echo "${SWITCHYARD_JOBS:-$((cores < by_memory ? cores : by_memory))}"
 }
+
+# Ours, not the services': they refuse settings that they do not know.
+export -n SWITCHYARD_BIN SWITCHYARD_JOBS SWITCHYARD_PORT_BASE SWITCHYARD_SKIP_PACKAGES 2>/dev/null || true

@@ -5,10 +5,10 @@ readonly PACKAGES_BUILD=(
   build-essential cmake ninja-build pkg-config ccache mold git ca-certificates
   libgrpc++-dev protobuf-compiler-grpc libprotobuf-dev protobuf-compiler libabsl-dev
   libpqxx-dev libpq-dev prometheus-cpp-dev libyaml-cpp-dev libssl-dev libcurl4-openssl-dev
-  nlohmann-json3-dev libsqlite3-dev libjemalloc-dev libtomlplusplus-dev
+  nlohmann-json3-dev libsqlite3-dev libjemalloc-dev libtomlplusplus-dev libre2-dev
   libgtest-dev libgmock-dev libbenchmark-dev
 )
-readonly PACKAGES_RUN=(postgresql iproute2 util-linux procps openssl)
+readonly PACKAGES_RUN=(postgresql bubblewrap iproute2 util-linux procps openssl)
 readonly PACKAGES_TEST=(python3 python3-protobuf python3-grpcio)
 readonly PACKAGES_CHECK=(clang clang-format clang-tidy shellcheck python3 python3-protobuf protobuf-compiler)
 readonly PACKAGES_TRIXIE=(debootstrap debian-archive-keyring)

@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 
 # In the order in which they start; they stop in the reverse one. The process is named as its binary is.
-readonly SERVICES=(switchyard-identity switchyard-task-queue)
+readonly SERVICES=(switchyard-identity switchyard-task-queue switchyard-agent-hub switchyard-scheduler)
 readonly BIN=${SWITCHYARD_BIN:-$ROOT/build/release/bin}
 
 # Ports count from SWITCHYARD_PORT_BASE; the one chosen last is remembered. Sets PORT_BASE.
@@ -19,6 +19,8 @@ service_port() {
   case $1 in
     switchyard-task-queue) echo $((PORT_BASE + 1)) ;;
     switchyard-identity) echo $((PORT_BASE + 2)) ;;
+    switchyard-agent-hub) echo $((PORT_BASE + 3)) ;;
+    switchyard-scheduler) echo $((PORT_BASE + 4)) ;;
     *) fail "no port is set aside for $1" ;;
   esac
 }
@@ -58,6 +60,13 @@ auth:
 YAML
 }
 
+task_queue_section() {
+  cat <<YAML
+task_queue:
+  address: 127.0.0.1:$(service_port switchyard-task-queue)
+YAML
+}
+
 stack_write_config() {
   mkdir -p "$STATE"/{config,tokens,yard}
   chmod 700 "$STATE/tokens"
@@ -65,6 +74,11 @@ stack_write_config() {
   { server_section switchyard-identity && database_section; } | write_if_changed "$STATE/config/switchyard-identity.yaml"
   { server_section switchyard-task-queue && database_section && auth_section; } |
     write_if_changed "$STATE/config/switchyard-task-queue.yaml"
+  { server_section switchyard-agent-hub && database_section && auth_section && task_queue_section; } |
+    write_if_changed "$STATE/config/switchyard-agent-hub.yaml"
+  { server_section switchyard-scheduler && auth_section && task_queue_section &&
+    echo "hub_addresses: [127.0.0.1:$(service_port switchyard-agent-hub)]"; } |
+    write_if_changed "$STATE/config/switchyard-scheduler.yaml"
   { echo "# Written by tools/up for switchyard migrate, doctor and token; edits are lost." && database_section; } |
     write_if_changed "$STATE/config/switchyard.yaml"
   write_if_changed "$STATE/yard/config.toml" <<TOML
@@ -74,6 +88,8 @@ current_context = "local"
 [contexts.local]
 address = "127.0.0.1:$(service_port switchyard-task-queue)"
 identity_address = "127.0.0.1:$(service_port switchyard-identity)"
+hub_address = "127.0.0.1:$(service_port switchyard-agent-hub)"
+scheduler_address = "127.0.0.1:$(service_port switchyard-scheduler)"
 token_file = "$STATE/tokens/admin.token"
 TOML
 }

@@ -38,6 +38,8 @@ constexpr Field kFields[] = {
     {"address", "address", "YARD_ADDRESS", &Context::address, "127.0.0.1:7420", false},
     {"identity_address", "identity-address", "YARD_IDENTITY_ADDRESS", &Context::identity_address, "127.0.0.1:7430",
      false},
+    {"hub_address", "hub-address", "YARD_HUB_ADDRESS", &Context::hub_address, "", false},
+    {"scheduler_address", "scheduler-address", "YARD_SCHEDULER_ADDRESS", &Context::scheduler_address, "", false},
     {"token_file", "token-file", "YARD_TOKEN_FILE", &Context::token_file, "", true},
     {"ca_file", "ca-file", "YARD_CA_FILE", &Context::ca_file, "", true},
     {"cert_file", "cert-file", "YARD_CERT_FILE", &Context::cert_file, "", true},
@@ -221,6 +223,11 @@ absl::StatusOr<Connection> ResolveConnection(const Invocation& invocation, const
     } else if (!(context.*field.member).empty()) {
       setting.value = context.*field.member;
       setting.source = absl::StrCat("context ", name);
+    }
+    const bool as_address = field.member == &Context::hub_address || field.member == &Context::scheduler_address;
+    if (as_address && setting.value.empty()) {
+      setting.value = connection.values.address;
+      setting.source = "as address";
     }
     connection.values.*field.member = setting.value;
     connection.settings.push_back(std::move(setting));

@@ -17,6 +17,9 @@ namespace switchyard::yard {
 struct Context {
   std::string address;
   std::string identity_address;
+  // Empty: where the task queue is, as with all services in one process.
+  std::string hub_address;
+  std::string scheduler_address;
   std::string token_file;
   std::string ca_file;
   std::string cert_file;

@@ -96,12 +96,34 @@ absl::StatusOr<TaskQueueStub*> Session::tasks() {
   return tasks_.get();
 }
 
+absl::StatusOr<admin::v1::GetProcessResponse> Session::AskProcess(std::string Context::*address) {
+  SY_ASSIGN_OR_RETURN(std::shared_ptr<grpc::Channel> channel, Dial(address));
+  processes_.push_back(admin::v1::ProcessService::NewStub(channel));
+  return CallOn(*processes_.back(), &ProcessStub::GetProcess, {}, Repeat::kSafe, absl::Seconds(5));
+}
+
 absl::StatusOr<IdentityStub*> Session::identity() {
   if (identity_ == nullptr) {
     SY_ASSIGN_OR_RETURN(std::shared_ptr<grpc::Channel> channel, Dial(&Context::identity_address));
     identity_ = identity::v1::IdentityService::NewStub(channel);
   }
   return identity_.get();
+}
+
+absl::StatusOr<SchedulerAdminStub*> Session::scheduler() {
+  if (scheduler_ == nullptr) {
+    SY_ASSIGN_OR_RETURN(std::shared_ptr<grpc::Channel> channel, Dial(&Context::scheduler_address));
+    scheduler_ = scheduler::v1::SchedulerAdminService::NewStub(channel);
+  }
+  return scheduler_.get();
+}
+
+absl::StatusOr<AgentAdminStub*> Session::hub() {
+  if (hub_ == nullptr) {
+    SY_ASSIGN_OR_RETURN(std::shared_ptr<grpc::Channel> channel, Dial(&Context::hub_address));
+    hub_ = agent::v1::AgentAdminService::NewStub(channel);
+  }
+  return hub_.get();
 }
 
 }  // namespace switchyard::yard

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -14,7 +15,10 @@
 #include "libs/rpc/channel.h"
 #include "libs/rpc/retry.h"
 #include "libs/rpc/token_source.h"
+#include "switchyard/admin/v1/process_service.grpc.pb.h"
+#include "switchyard/agent/v1/agent_admin.grpc.pb.h"
 #include "switchyard/identity/v1/identity_service.grpc.pb.h"
+#include "switchyard/scheduler/v1/scheduler_admin.grpc.pb.h"
 #include "switchyard/task_queue/v1/task_queue_service.grpc.pb.h"
 #include "tools/yard/config.h"
 #include "tools/yard/host.h"
@@ -26,6 +30,9 @@ namespace switchyard::yard {
 
 using TaskQueueStub = task_queue::v1::TaskQueueService::StubInterface;
 using IdentityStub = identity::v1::IdentityService::StubInterface;
+using ProcessStub = admin::v1::ProcessService::StubInterface;
+using AgentAdminStub = agent::v1::AgentAdminService::StubInterface;
+using SchedulerAdminStub = scheduler::v1::SchedulerAdminService::StubInterface;
 
 enum class Repeat {
   // A second time would do something else: a lost answer is an error.
@@ -67,7 +74,9 @@ class Session {
   // Dial on first use.
   absl::StatusOr<TaskQueueStub*> tasks();
   absl::StatusOr<IdentityStub*> identity();
-  // Only after tasks() or identity() succeeded.
+  absl::StatusOr<AgentAdminStub*> hub();
+  absl::StatusOr<SchedulerAdminStub*> scheduler();
+  // Only after one of these succeeded.
   const rpc::Caller& caller() const { return *caller_; }
 
   template <class Request, class Response>
@@ -89,6 +98,33 @@ class Session {
     return answer;
   }
 
+  template <class Request, class Response>
+  absl::StatusOr<Response> Call(grpc::Status (AgentAdminStub::*method)(grpc::ClientContext*, const Request&, Response*),
+                                const std::type_identity_t<Request>& request, Repeat repeat = Repeat::kSafe,
+                                absl::Duration timeout = kCallTimeout) {
+    SY_ASSIGN_OR_RETURN(AgentAdminStub * stub, hub());
+    absl::StatusOr<Response> answer = CallOn(*stub, method, request, repeat, timeout);
+    if (!answer.ok()) return Explain(answer.status(), &Context::hub_address);
+    return answer;
+  }
+
+  template <class Request, class Response>
+  absl::StatusOr<Response> Call(grpc::Status (SchedulerAdminStub::*method)(grpc::ClientContext*, const Request&,
+                                                                           Response*),
+                                const std::type_identity_t<Request>& request, Repeat repeat = Repeat::kSafe,
+                                absl::Duration timeout = kCallTimeout) {
+    SY_ASSIGN_OR_RETURN(SchedulerAdminStub * stub, scheduler());
+    absl::StatusOr<Response> answer = CallOn(*stub, method, request, repeat, timeout);
+    if (!answer.ok()) return Explain(answer.status(), &Context::scheduler_address);
+    return answer;
+  }
+
+  // Names the address where no service answered.
+  absl::Status Explain(const absl::Status& status, std::string Context::*address) const;
+
+  // What answers at this address.
+  absl::StatusOr<admin::v1::GetProcessResponse> AskProcess(std::string Context::*address);
+
   // While waiting, --timeout bounds the wait and not a single call.
   void BeginWaiting() { waiting_ = true; }
 
@@ -108,8 +144,6 @@ class Session {
     return rpc::CallUnary(*caller_, stub, method, request, options);
   }
 
-  // Names the address where no service answered.
-  absl::Status Explain(const absl::Status& status, std::string Context::*address) const;
   absl::StatusOr<std::shared_ptr<grpc::Channel>> Dial(std::string Context::*address);
 
   Host& host_;
@@ -125,6 +159,9 @@ class Session {
   std::unique_ptr<rpc::Caller> caller_;
   std::unique_ptr<TaskQueueStub> tasks_;
   std::unique_ptr<IdentityStub> identity_;
+  std::vector<std::unique_ptr<ProcessStub>> processes_;
+  std::unique_ptr<AgentAdminStub> hub_;
+  std::unique_ptr<SchedulerAdminStub> scheduler_;
 };
 
 }  // namespace switchyard::yard

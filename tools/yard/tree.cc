@@ -1,5 +1,7 @@
 #include "tools/yard/tree.h"
 
+#include "tools/yard/tree_agents.h"
+
 namespace switchyard::yard {
 namespace {
 
@@ -191,6 +193,14 @@ std::vector<Command> TaskCommands() {
        .summary = "Show one task: state, cause, attempts and where the time went.",
        .arguments = {kTask},
        .examples = {"yard task show 01920000-0000-7000-8000-000000000001", "yard task show ID -o yaml"}},
+      {.path = "task why",
+       .summary = "Say why a task waits: what it needs, which agents there are, and what rules each of them out.",
+       .arguments = {kTask},
+       .flags = {{.name = "agents",
+                  .kind = Kind::kNumber,
+                  .placeholder = "N",
+                  .help = "Agents to list, up to 200; default 20, the nearest to fitting first."}},
+       .examples = {"yard task why ID", "yard task why ID --agents 200 -o json"}},
       {.path = "task events",
        .summary = "Show the timeline of a task, or stream events of all.",
        .details = "Without a task, --follow streams the events of all tasks from now on.",
@@ -271,7 +281,7 @@ std::vector<Command> QueueCommands() {
 std::vector<Command> InstallationCommands() {
   return {
       {.path = "admin status",
-       .summary = "Say which services answer, and how the queue stands.",
+       .summary = "Say which services answer, of which version and since when, and how the queue stands.",
        .examples = {"yard admin status"}},
       {.path = "admin doctor",
        .summary = "Check configuration, reachability, versions, token and clock; say what to do.",
@@ -296,6 +306,18 @@ std::vector<Command> InstallationCommands() {
        .flags = {{.name = "name", .placeholder = "NAME", .help = "Of this name."},
                  {.name = "all", .letter = 'a', .kind = Kind::kNone, .help = "Also revoked and expired ones."}},
        .examples = {"yard token list"}},
+      {.path = "token rotate",
+       .summary = "Replace a token by a new one of the same holder and scopes; the old one still works for a while.",
+       .arguments = {{.name = "TOKEN_ID", .help = "As token list shows it."}},
+       .flags = {{.name = "grace",
+                  .kind = Kind::kDuration,
+                  .placeholder = "TIME",
+                  .help = "How long the old one still works, up to 7d; default 1h."},
+                 {.name = "write-to",
+                  .kind = Kind::kFile,
+                  .placeholder = "FILE",
+                  .help = "Write it to this new file, mode 0600, instead of printing it."}},
+       .examples = {"yard token rotate ID --grace 1d --write-to ci.token.new"}},
       {.path = "token revoke",
        .summary = "End a token; services notice within 30 seconds.",
        .arguments = {{.name = "TOKEN_ID", .help = "Ids, as token list shows them.", .repeated = true}},
@@ -350,6 +372,12 @@ Flags GlobalFlags() {
       {.name = "context", .kind = Kind::kContext, .placeholder = "NAME", .help = "Context to use. [YARD_CONTEXT]"},
       {.name = "address", .placeholder = "HOST:PORT", .help = "The task queue. [YARD_ADDRESS]"},
       {.name = "identity-address", .placeholder = "HOST:PORT", .help = "The identity service. [YARD_IDENTITY_ADDRESS]"},
+      {.name = "hub-address",
+       .placeholder = "HOST:PORT",
+       .help = "The agent hub; default: as --address. [YARD_HUB_ADDRESS]"},
+      {.name = "scheduler-address",
+       .placeholder = "HOST:PORT",
+       .help = "The scheduler; default: as --address. [YARD_SCHEDULER_ADDRESS]"},
       {.name = "token-file",
        .kind = Kind::kFile,
        .placeholder = "FILE",
@@ -401,12 +429,14 @@ Tree MakeTree() {
   Tree tree;
   tree.global_flags = GlobalFlags();
   tree.nouns = {{"task", "Submit, look at and steer tasks."},
+                {"agent", "The machines that do the work."},
                 {"queue", "Lanes: depth, pause and resume."},
                 {"dead-letter", "Tasks that were given up and wait for a person."},
                 {"admin", "The installation itself."},
                 {"token", "Tokens of people and programs."},
                 {"context", "Which installation yard talks to."}};
-  for (const std::vector<Command>& part : {TaskCommands(), QueueCommands(), InstallationCommands(), LocalCommands()}) {
+  for (const std::vector<Command>& part :
+       {TaskCommands(), AgentCommands(), QueueCommands(), InstallationCommands(), LocalCommands()}) {
     tree.commands.insert(tree.commands.end(), part.begin(), part.end());
   }
   tree.exit_codes = {{0, "Done."},

@@ -40,6 +40,7 @@ class YardTest : public ::testing::Test {
   YardTest() {
     server_.Register(queue_, tq::TaskQueueService::service_full_name());
     server_.Register(identity_, identity::v1::IdentityService::service_full_name());
+    server_.Register(process_, admin::v1::ProcessService::service_full_name());
     server_.Start();
     variables_ = {{"YARD_ADDRESS", server_.server().address()},
                   {"YARD_IDENTITY_ADDRESS", server_.server().address()},
@@ -76,6 +77,7 @@ class YardTest : public ::testing::Test {
   testing::RpcTestServer server_;
   FakeTaskQueue queue_{server_.gate()};
   FakeIdentity identity_{server_.gate()};
+  FakeProcess process_{server_.gate()};
   DisciplinedClock clock_;
   std::unique_ptr<Rng> rng_ = MakeSystemRng();
   TimeOrderedIdSource ids_{clock_, *rng_};
@@ -350,6 +352,11 @@ TEST_F(YardTest, TokensAreIssuedListedAndRevoked) {
   EXPECT_EQ(facts.st_mode & 0777, 0600u);
   EXPECT_EQ(Run({"token", "issue", "ci3", "--write-to", file}).code, 1);
   EXPECT_EQ(Run({"token", "list", "-o", "name"}).out, "token-1\ntoken-2\n");
+  const Result rotated = Run({"token", "rotate", "token-2", "--grace", "1h"});
+  EXPECT_EQ(rotated.code, 0) << rotated.err;
+  EXPECT_EQ(rotated.out, "sy_rotated\n");
+  EXPECT_THAT(rotated.err, HasSubstr("the old one ends at"));
+  EXPECT_EQ(Run({"token", "rotate", "none"}).code, 3);
   EXPECT_EQ(Run({"token", "revoke", "token-1"}).code, 0);
   EXPECT_EQ(Run({"token", "list", "-o", "name"}).out, "token-2\n");
   EXPECT_EQ(Run({"token", "revoke", "none"}).code, 3);
@@ -364,6 +371,15 @@ TEST_F(YardTest, StatusAndDoctorAreContentWithAHealthyInstallation) {
   EXPECT_EQ(Json::parse(doctor.out)["ok"], true);
   variables_.erase("YARD_TOKEN");
   EXPECT_EQ(Run({"admin", "doctor"}).code, 4);
+}
+
+TEST_F(YardTest, StatusShowsTheVersionOfEachService) {
+  const Json first = Json::parse(Run({"admin", "status", "-o", "json"}).out)["services"][0];
+  EXPECT_EQ(first["process"]["version"], "9.9.9");
+  EXPECT_EQ(first["process"]["program"], "switchyard run");
+  EXPECT_THAT(Run({"admin", "status", "-o", "wide"}).out,
+              AllOf(HasSubstr("VERSION"), HasSubstr("9.9.9"), HasSubstr("switchyard.admin.v1.ProcessService")));
+  EXPECT_THAT(Run({"admin", "doctor", "-o", "table"}).out, HasSubstr("switchyard run 9.9.9, but yard is"));
 }
 
 TEST_F(YardTest, ContextsAreAddedUsedShownAndTested) {

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <filesystem>
+#include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -28,6 +29,8 @@ struct Probe {
   // Alive, but not ready for work.
   bool alive = false;
   absl::Duration took;
+  // Absent without a token, and where it is older than this call.
+  std::optional<admin::v1::GetProcessResponse> process;
 };
 
 Probe ProbeService(Session& session, const Service& service) {
@@ -42,6 +45,10 @@ Probe ProbeService(Session& session, const Service& service) {
   probe.status = rpc::CheckHealth(*channel, "switchyard.ready");
   probe.took = session.Now() - begin;
   probe.alive = probe.status.ok() || rpc::CheckHealth(*channel, "").ok();
+  if (const absl::StatusOr<std::string> token = session.Token(); probe.alive && token.ok() && !token->empty()) {
+    absl::StatusOr<admin::v1::GetProcessResponse> process = session.AskProcess(service.address);
+    if (process.ok()) probe.process = *std::move(process);
+  }
   return probe;
 }
 
@@ -138,6 +145,7 @@ class Doctor {
     const std::string name = absl::StrCat(ToAbsl(service.name), " service");
     if (probe.status.ok()) {
       Add({name, Mark::kOk, absl::StrCat(probe.address, " is ready, ", SpanText(probe.took)), ""});
+      CheckVersion(service, probe);
       return true;
     }
     if (probe.alive) {
@@ -146,6 +154,15 @@ class Doctor {
       return true;
     }
     return Fail(name, Annotate(probe.status, probe.address));
+  }
+
+  void CheckVersion(const Service& service, const Probe& probe) {
+    if (!probe.process.has_value()) return;
+    const bool same = probe.process->version() == kVersion;
+    Add({absl::StrCat(ToAbsl(service.name), " version"), same ? Mark::kOk : Mark::kWarning,
+         absl::StrCat(probe.process->program(), " ", probe.process->version(),
+                      same ? "" : absl::StrCat(", but yard is ", kVersion)),
+         same ? "" : "run the same version everywhere"});
   }
 
   void CheckQueue(bool has_token) {
@@ -199,20 +216,32 @@ class Doctor {
 absl::Status AdminStatus(Session& session) {
   SY_RETURN_IF_ERROR(session.connection().status());
   Table services;
-  services.columns = {{"SERVICE"}, {"ADDRESS"}, {"STATUS"}, {.title = "LATENCY", .right = true}};
+  services.columns = {{"SERVICE"},
+                      {"ADDRESS"},
+                      {"STATUS"},
+                      {"VERSION"},
+                      {"STARTED"},
+                      {.title = "LATENCY", .right = true},
+                      {.title = "SERVES", .wide = true}};
   Answer answer;
   answer.whole = {{"services", Json::array()}};
   absl::Status failure;
   for (const Service& service : kServices) {
     const Probe probe = ProbeService(session, service);
     const std::string_view status = probe.status.ok() ? "ready" : probe.alive ? "not ready" : "unreachable";
+    const admin::v1::GetProcessResponse process = probe.process.value_or(admin::v1::GetProcessResponse());
+    const ViewTimes times = session.times();
     services.rows.push_back({{std::string(service.name)},
                              {probe.address},
                              {status, probe.status.ok() ? Tone::kGood
                                       : probe.alive     ? Tone::kWaiting
                                                         : Tone::kBad},
-                             {probe.alive ? SpanText(probe.took) : ""}});
+                             {process.version()},
+                             {TimeText(FromProto(process.start_time()), times.now, times.form)},
+                             {probe.alive ? SpanText(probe.took) : ""},
+                             {absl::StrJoin(process.services(), ",")}});
     answer.items.push_back({{"service", service.name}, {"address", probe.address}, {"status", status}});
+    if (probe.process.has_value()) answer.items.back()["process"] = ToJson(process);
     answer.whole["services"].push_back(answer.items.back());
     if (probe.status.ok()) answer.names.emplace_back(service.name);
     if (failure.ok() && !probe.alive) failure = Annotate(probe.status, service.name);

@@ -16,10 +16,25 @@ CommandFunction FindFunction(std::string_view path);
 absl::Status TaskSubmit(Session& session);
 absl::Status TaskList(Session& session);
 absl::Status TaskShow(Session& session);
+absl::Status TaskWhy(Session& session);
 absl::Status TaskEvents(Session& session);
 absl::Status TaskCancel(Session& session);
 absl::Status TaskRetry(Session& session);
 absl::Status TaskWait(Session& session);
+
+absl::Status TaskAnswer(Session& session);
+absl::Status Logs(Session& session);
+
+absl::Status AgentList(Session& session);
+absl::Status AgentShow(Session& session);
+absl::Status AgentDrain(Session& session);
+absl::Status AgentResume(Session& session);
+absl::Status AgentQuarantine(Session& session);
+absl::Status AgentRemove(Session& session);
+absl::Status AgentResetBreaker(Session& session);
+absl::Status AgentEnroll(Session& session);
+absl::Status AgentRotate(Session& session);
+absl::Status AgentRevoke(Session& session);
 
 absl::Status QueueList(Session& session);
 absl::Status QueueShow(Session& session);
@@ -35,6 +50,7 @@ absl::Status AdminDoctor(Session& session);
 
 absl::Status TokenIssue(Session& session);
 absl::Status TokenList(Session& session);
+absl::Status TokenRotate(Session& session);
 absl::Status TokenRevoke(Session& session);
 
 absl::Status ContextList(Session& session);

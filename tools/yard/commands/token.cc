@@ -85,6 +85,31 @@ class FreshSecretFile {
   bool kept_ = false;
 };
 
+// What issuing and rotating have in common: the text goes to the file, or alone on its line, so that
+// $(yard token issue ...) is the token.
+template <class Response>
+absl::Status HandOver(Session& session, Response answer, const std::string& path, FreshSecretFile& file) {
+  const id::Token& token = answer.token();
+  if (answer.text().empty()) {
+    return LocalError(absl::StatusCode::kAborted, "TOKEN_TEXT_LOST",
+                      absl::StrCat("the token was made, but its text was lost on the way: ", token.token_id()),
+                      absl::StrCat("yard token revoke ", token.token_id(), ", then ask for another"));
+  }
+  if (!path.empty()) {
+    SY_RETURN_IF_ERROR(file.Write(answer.text()));
+    answer.clear_text();
+  }
+  Answer shown;
+  shown.whole = ToJson(answer);
+  shown.names = {token.token_id()};
+  shown.card = absl::StrCat(OneLine(path.empty() ? answer.text() : token.token_id()), "\n");
+  session.Show(shown);
+  session.Remark(absl::StrCat("token ", token.token_id(), " of ", token.name(), ", ", ScopesText(token), ", expires ",
+                              TimeText(FromProto(token.expire_time()), session.Now(), TimeForm::kIso),
+                              path.empty() ? "; it is not shown again" : absl::StrCat("; written to ", path)));
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status TokenIssue(Session& session) {
@@ -100,26 +125,22 @@ absl::Status TokenIssue(Session& session) {
   const std::string path = invocation.Get("write-to");
   if (!path.empty()) SY_RETURN_IF_ERROR(file.Open(path));
   SY_ASSIGN_OR_RETURN(id::IssueTokenResponse answer, session.Call(&IdentityStub::IssueToken, request));
-  if (answer.text().empty()) {
-    return LocalError(absl::StatusCode::kAborted, "TOKEN_TEXT_LOST",
-                      absl::StrCat("the token was made, but its text was lost on the way: ", answer.token().token_id()),
-                      absl::StrCat("yard token revoke ", answer.token().token_id(), ", then issue another"));
-  }
-  if (!path.empty()) {
-    SY_RETURN_IF_ERROR(file.Write(answer.text()));
-    answer.clear_text();
-  }
-  Answer shown;
-  shown.whole = ToJson(answer);
-  shown.names = {answer.token().token_id()};
-  // Alone on its line, so that $(yard token issue ...) is the token.
-  shown.card = path.empty() ? absl::StrCat(OneLine(answer.text()), "\n")
-                            : absl::StrCat(OneLine(answer.token().token_id()), "\n");
-  session.Show(shown);
-  session.Remark(absl::StrCat("token ", answer.token().token_id(), " of ", answer.token().name(), ", ",
-                              ScopesText(answer.token()), ", expires ",
-                              TimeText(FromProto(answer.token().expire_time()), session.Now(), TimeForm::kIso),
-                              path.empty() ? "; it is not shown again" : absl::StrCat("; written to ", path)));
+  return HandOver(session, std::move(answer), path, file);
+}
+
+absl::Status TokenRotate(Session& session) {
+  const Invocation& invocation = session.invocation();
+  id::RotateTokenRequest request;
+  request.set_request_id(session.request_id());
+  request.set_token_id(invocation.arguments[0]);
+  if (const auto span = invocation.Span("grace")) ToProto(*span, request.mutable_grace());
+  FreshSecretFile file;
+  const std::string path = invocation.Get("write-to");
+  if (!path.empty()) SY_RETURN_IF_ERROR(file.Open(path));
+  SY_ASSIGN_OR_RETURN(id::RotateTokenResponse answer, session.Call(&IdentityStub::RotateToken, request));
+  const absl::Time ends = FromProto(answer.rotated().expire_time());
+  SY_RETURN_IF_ERROR(HandOver(session, std::move(answer), path, file));
+  session.Remark(absl::StrCat("the old one ends at ", TimeText(ends, session.Now(), TimeForm::kIso)));
   return absl::OkStatus();
 }
 

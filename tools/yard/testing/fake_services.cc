@@ -335,6 +335,29 @@ grpc::ServerUnaryReactor* FakeTaskQueue::ResumeQueue(Context* context, const tq:
                     });
 }
 
+std::string FakeTaskQueue::answer(const std::string& id) const {
+  const MutexLock lock(mutex_);
+  const auto found = answers_.find(id);
+  return found == answers_.end() ? "" : found->second;
+}
+
+grpc::ServerUnaryReactor* FakeTaskQueue::AnswerTask(Context* context, const tq::AnswerTaskRequest* request,
+                                                    tq::AnswerTaskResponse* response) {
+  return rpc_.Unary(context, rpc_.Find("AnswerTask"), request, response,
+                    [this](const rpc::CallContext&, const auto& q, auto& r, rpc::Done done) {
+                      absl::Status status = MakeError(absl::StatusCode::kNotFound, "TASK_NOT_FOUND", "no such task");
+                      {
+                        const MutexLock lock(mutex_);
+                        if (const auto found = tasks_.find(q.task_id()); found != tasks_.end()) {
+                          answers_[q.task_id()] = q.answer();
+                          r.set_state(found->second.state());
+                          status = absl::OkStatus();
+                        }
+                      }
+                      done(status);
+                    });
+}
+
 grpc::ServerUnaryReactor* FakeTaskQueue::GetQueueStats(Context* context, const tq::GetQueueStatsRequest* request,
                                                        tq::GetQueueStatsResponse* response) {
   return rpc_.Unary(context, rpc_.Find("GetQueueStats"), request, response,
@@ -370,6 +393,27 @@ grpc::ServerUnaryReactor* FakeIdentity::IssueToken(Context* context, const id::I
                       }
                       r.set_text("sy_text");
                       done(absl::OkStatus());
+                    });
+}
+
+grpc::ServerUnaryReactor* FakeIdentity::RotateToken(Context* context, const id::RotateTokenRequest* request,
+                                                    id::RotateTokenResponse* response) {
+  return rpc_.Unary(context, rpc_.Find("RotateToken"), request, response,
+                    [this](const rpc::CallContext&, const auto& q, auto& r, rpc::Done done) {
+                      absl::Status status = MakeError(absl::StatusCode::kNotFound, "TOKEN_NOT_FOUND", "no such token");
+                      {
+                        const MutexLock lock(mutex_);
+                        for (const id::Token& token : tokens_) {
+                          if (token.token_id() != q.token_id()) continue;
+                          *r.mutable_rotated() = token;
+                          r.mutable_rotated()->mutable_expire_time()->set_seconds(kBegin + q.grace().seconds());
+                          *r.mutable_token() = token;
+                          r.mutable_token()->set_token_id(token.token_id() + "-new");
+                          r.set_text("sy_rotated");
+                          status = absl::OkStatus();
+                        }
+                      }
+                      done(status);
                     });
 }
 
@@ -412,6 +456,19 @@ grpc::ServerUnaryReactor* FakeIdentity::GetSelf(Context* context, const id::GetS
                     [](const rpc::CallContext& call, const auto&, auto& r, rpc::Done done) {
                       r.set_name(call.principal().name);
                       r.add_scopes(options::v1::SCOPE_ADMIN);
+                      done(absl::OkStatus());
+                    });
+}
+
+grpc::ServerUnaryReactor* FakeProcess::GetProcess(grpc::CallbackServerContext* context,
+                                                  const admin::v1::GetProcessRequest* request,
+                                                  admin::v1::GetProcessResponse* response) {
+  return rpc_.Unary(context, rpc_.Find("GetProcess"), request, response,
+                    [](const rpc::CallContext&, const auto&, auto& r, rpc::Done done) {
+                      r.set_program("switchyard run");
+                      r.set_version("9.9.9");
+                      r.mutable_start_time()->set_seconds(kBegin);
+                      r.add_services("switchyard.admin.v1.ProcessService");
                       done(absl::OkStatus());
                     });
 }

@@ -9,6 +9,7 @@
 #include "libs/base/mutex.h"
 #include "libs/rpc/handler.h"
 #include "libs/rpc/server_stream.h"
+#include "switchyard/admin/v1/process_service.grpc.pb.h"
 #include "switchyard/identity/v1/identity_service.grpc.pb.h"
 #include "switchyard/task_queue/v1/task_queue_service.grpc.pb.h"
 
@@ -34,6 +35,8 @@ class FakeTaskQueue final : public task_queue::v1::TaskQueueService::CallbackSer
   void ChangeCounts();
 
   std::vector<task_queue::v1::SubmitTaskRequest> submissions() const;
+  // By task.
+  std::string answer(const std::string& id) const;
   task_queue::v1::Task task(const std::string& id) const;
   std::string paused() const;
   int watches() const;
@@ -62,6 +65,8 @@ class FakeTaskQueue final : public task_queue::v1::TaskQueueService::CallbackSer
                                        task_queue::v1::PauseQueueResponse*) override;
   grpc::ServerUnaryReactor* ResumeQueue(Context*, const task_queue::v1::ResumeQueueRequest*,
                                         task_queue::v1::ResumeQueueResponse*) override;
+  grpc::ServerUnaryReactor* AnswerTask(Context*, const task_queue::v1::AnswerTaskRequest*,
+                                       task_queue::v1::AnswerTaskResponse*) override;
   grpc::ServerUnaryReactor* ListDeadLetters(Context*, const task_queue::v1::ListDeadLettersRequest*,
                                             task_queue::v1::ListDeadLettersResponse*) override;
   grpc::ServerUnaryReactor* GetQueueStats(Context*, const task_queue::v1::GetQueueStatsRequest*,
@@ -94,6 +99,7 @@ class FakeTaskQueue final : public task_queue::v1::TaskQueueService::CallbackSer
   bool no_watch_ ABSL_GUARDED_BY(mutex_) = false;
   bool change_counts_ ABSL_GUARDED_BY(mutex_) = false;
   std::string paused_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, std::string> answers_ ABSL_GUARDED_BY(mutex_);
 };
 
 class FakeIdentity final : public identity::v1::IdentityService::CallbackService {
@@ -103,6 +109,8 @@ class FakeIdentity final : public identity::v1::IdentityService::CallbackService
   using Context = grpc::CallbackServerContext;
   grpc::ServerUnaryReactor* IssueToken(Context*, const identity::v1::IssueTokenRequest*,
                                        identity::v1::IssueTokenResponse*) override;
+  grpc::ServerUnaryReactor* RotateToken(Context*, const identity::v1::RotateTokenRequest*,
+                                        identity::v1::RotateTokenResponse*) override;
   grpc::ServerUnaryReactor* RevokeToken(Context*, const identity::v1::RevokeTokenRequest*,
                                         identity::v1::RevokeTokenResponse*) override;
   grpc::ServerUnaryReactor* ListTokens(Context*, const identity::v1::ListTokensRequest*,
@@ -114,6 +122,18 @@ class FakeIdentity final : public identity::v1::IdentityService::CallbackService
   rpc::Handlers rpc_;
   Mutex mutex_;
   std::vector<identity::v1::Token> tokens_ ABSL_GUARDED_BY(mutex_);
+};
+
+// Of version "9.9.9", so none that yard has.
+class FakeProcess final : public admin::v1::ProcessService::CallbackService {
+ public:
+  explicit FakeProcess(rpc::CallGate& gate) : rpc_(gate, admin::v1::ProcessService::service_full_name()) {}
+
+  grpc::ServerUnaryReactor* GetProcess(grpc::CallbackServerContext*, const admin::v1::GetProcessRequest*,
+                                       admin::v1::GetProcessResponse*) override;
+
+ private:
+  rpc::Handlers rpc_;
 };
 
 }  // namespace switchyard::yard

@@ -1,4 +1,4 @@
--- Claims request ids that neither slot knows. Returns the keys claimed; the others are looked up by find_requests.
+-- Claims request ids that neither slot knows; the others are looked up by find_requests.
 -- OFFSET 0 keeps the look into the other slot one probe a key: as a join it would read the whole slot.
 INSERT INTO task_queue.request_key (slot, key, content, task)
 SELECT (SELECT current FROM task_queue.request_slot), a.key, a.content, a.task
@@ -8,4 +8,3 @@ WHERE NOT EXISTS (
   WHERE r.slot = (SELECT (1 - current)::smallint FROM task_queue.request_slot) AND r.key = a.key OFFSET 0)
 ORDER BY a.key
 ON CONFLICT DO NOTHING
-RETURNING key

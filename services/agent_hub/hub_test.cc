@@ -1,0 +1,551 @@
+#include "services/agent_hub/hub.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "libs/base/status.h"
+#include "libs/testing/fake_clock.h"
+#include "libs/testing/fake_ids.h"
+#include "libs/testing/status_matchers.h"
+#include "services/agent_hub/hub_test_ports.h"
+
+namespace switchyard::agent_hub {
+namespace {
+
+using ::switchyard::testing::FakeUuid;
+using ::switchyard::testing::IsError;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+class HubTest : public ::testing::Test {
+ protected:
+  static HubRules Rules() {
+    HubRules rules;
+    rules.messages_per_second = 100;
+    return rules;
+  }
+
+  AgentId NewAgent(std::uint64_t n = 1) { return AgentId(FakeUuid(clock_.Now(), 1000 + n)); }
+  TaskRef NewTask(std::int64_t generation = 1) { return {TaskId(FakeUuid(clock_.Now(), ++tasks_)), generation}; }
+
+  AgentRecord Record(const AgentId& agent, ProbeState probe = ProbeState::kPassed) {
+    AgentRecord record;
+    record.id = agent;
+    record.name = "worker";
+    record.probe.state = probe;
+    return record;
+  }
+
+  StreamId Open(const AgentId& agent) {
+    const StreamId stream{++streams_};
+    const absl::Status taken = hub_.Opened(stream, agent, "ipv4:127.0.0.1:1");
+    EXPECT_TRUE(taken.ok()) << taken;
+    return stream;
+  }
+
+  static Hello Greeting(int slots = 2) {
+    Hello hello;
+    hello.features = {"kind.command", "status", "confirm", "logs"};
+    hello.slots = slots;
+    return hello;
+  }
+
+  StreamId Join(const AgentId& agent, Hello hello, OpenedSession opened = {}, ProbeState probe = ProbeState::kPassed) {
+    const StreamId stream = Open(agent);
+    hub_.Loaded(stream, Record(agent, probe));
+    hub_.Receive(stream, std::move(hello), 100);
+    if (opened.epoch == 0) opened.epoch = ++epoch_;
+    if (opened.lease == absl::ZeroDuration()) opened.lease = absl::Seconds(30);
+    hub_.SessionOpened(stream, std::move(opened));
+    return stream;
+  }
+
+  Work MakeWork(const TaskRef& ref, absl::Duration within = absl::Seconds(60)) {
+    return {.ref = ref, .accept_by = clock_.Now() + within, .body = nullptr};
+  }
+
+  void Say(StreamId stream, std::int64_t number, const TaskRef& ref, ReportKind kind, bool agent_fault = false,
+           std::string text = "") {
+    Reports reports;
+    reports.reports.push_back({.number = number,
+                               .ref = ref,
+                               .kind = kind,
+                               .agent_fault = agent_fault,
+                               .text = std::move(text),
+                               .bytes = 100,
+                               .body = nullptr});
+    hub_.Receive(stream, std::move(reports), 100);
+  }
+  void Beat(StreamId stream, std::vector<Held> held = {}, std::int64_t last = 0, int slots = 2) {
+    hub_.Receive(stream,
+                 Heartbeat{.number = ++beats_, .held = std::move(held), .last_assignment = last, .slots = slots}, 100);
+  }
+  // Answers every call with reports, all items alike.
+  void Commit(const absl::Status& status = absl::OkStatus()) {
+    while (!ports_.reports.empty()) {
+      const auto call = std::move(ports_.reports.front());
+      ports_.reports.pop_front();
+      hub_.Reported(call.batch, std::vector<absl::Status>(call.reports.size(), status));
+    }
+  }
+  std::string ClosedWith(StreamId stream) {
+    const auto closing = ports_.closed.find(stream);
+    return closing == ports_.closed.end() ? "" : ReasonOf(closing->second.status);
+  }
+  AgentState StateOf(const AgentId& agent) {
+    for (const Observation& seen : hub_.TakeObservations()) {
+      if (seen.agent == agent) last_[agent] = seen;
+    }
+    return last_[agent].state;
+  }
+  // What the only reader may give to the only agent.
+  std::int64_t Limit(WatchId watch) {
+    for (const auto& offered : news_.agents) limit_ = offered.credit_limit;
+    while (hub_.book().HasNews(watch)) {
+      const CapacityNews news = hub_.book().Take(watch, 100);
+      for (const auto& offered : news.agents) limit_ = offered.credit_limit;
+      for (const auto& [handle, limit] : news.credits) limit_ = limit;
+    }
+    return limit_;
+  }
+
+  testing::FakeClock clock_;
+  testing::FakeIdSource ids_{clock_};
+  RecordingPorts ports_;
+  const HubRules rules_ = Rules();
+  Hub hub_{rules_, clock_, ids_, ports_, "hub-1"};
+  CapacityNews news_;
+  std::int64_t limit_ = 0;
+  std::map<AgentId, Observation> last_;
+  std::uint64_t streams_ = 0;
+  std::uint64_t tasks_ = 0;
+  std::int64_t epoch_ = 0;
+  std::int64_t beats_ = 0;
+};
+
+TEST_F(HubTest, ReadsNothingBeforeTheAgentIsKnown) {
+  const AgentId agent = NewAgent();
+  const StreamId stream = Open(agent);
+  EXPECT_THAT(ports_.reading, IsEmpty());
+  hub_.Loaded(stream, Record(agent));
+  EXPECT_TRUE(ports_.reading.contains(stream));
+}
+
+TEST_F(HubTest, TurnsAwayAnAgentThatWasRemoved) {
+  const StreamId stream = Open(NewAgent());
+  hub_.Loaded(stream, MakeError(absl::StatusCode::kNotFound, "AGENT_NOT_FOUND", "none"));
+  EXPECT_EQ(ClosedWith(stream), "AGENT_REMOVED");
+  EXPECT_TRUE(ports_.closed.at(stream).permanent);
+}
+
+TEST_F(HubTest, TellsAnOlderExecutorWhatItLacks) {
+  const StreamId stream = Join(NewAgent(), Greeting());
+  const auto welcome = ports_.Take<Welcome>(stream);
+  ASSERT_THAT(welcome, SizeIs(1));
+  EXPECT_THAT(welcome[0].features, ElementsAre("kind.command", "logs", "confirm", "status"));
+  EXPECT_THAT(welcome[0].missing_features, ElementsAre("progress", "phase", "blocked"));
+}
+
+TEST_F(HubTest, RefusesAVersionThatItDoesNotSpeak) {
+  const AgentId agent = NewAgent();
+  const StreamId stream = Open(agent);
+  hub_.Loaded(stream, Record(agent));
+  Hello hello = Greeting();
+  hello.min_version = 2;
+  hello.max_version = 3;
+  hub_.Receive(stream, std::move(hello), 10);
+  EXPECT_EQ(ClosedWith(stream), "VERSION_UNSUPPORTED");
+}
+
+TEST_F(HubTest, GrantsAsManyCreditsAsThereAreFreeSlots) {
+  const AgentId agent = NewAgent();
+  const WatchId watch = hub_.OpenWatch();
+  const StreamId stream = Join(agent, Greeting(2));
+  EXPECT_EQ(Limit(watch), 2);
+  const TaskRef task = NewTask();
+  SY_ASSERT_OK(hub_.Dispatch(watch, agent, epoch_, MakeWork(task)));
+  // One used, one left: the sum stays.
+  EXPECT_EQ(Limit(watch), 2);
+  Say(stream, 1, task, ReportKind::kAccept);
+  EXPECT_EQ(Limit(watch), 2);
+  Say(stream, 2, task, ReportKind::kComplete);
+  EXPECT_EQ(Limit(watch), 3);
+}
+
+TEST_F(HubTest, NeverSendsBeyondTheSlots) {
+  const AgentId agent = NewAgent();
+  const WatchId watch = hub_.OpenWatch();
+  const StreamId stream = Join(agent, Greeting(1));
+  const TaskRef first = NewTask();
+  const TaskRef second = NewTask();
+  SY_ASSERT_OK(hub_.Dispatch(watch, agent, epoch_, MakeWork(first)));
+  SY_ASSERT_OK(hub_.Dispatch(watch, agent, epoch_, MakeWork(second)));
+  EXPECT_THAT(ports_.Take<Assign>(stream), SizeIs(1));
+  Say(stream, 1, first, ReportKind::kComplete);
+  const auto assigned = ports_.Take<Assign>(stream);
+  ASSERT_THAT(assigned, SizeIs(1));
+  EXPECT_EQ(assigned[0].ref, second);
+}
+
+TEST_F(HubTest, DispatchNamesTheSessionThatItIsMeantFor) {
+  const AgentId agent = NewAgent();
+  const WatchId watch = hub_.OpenWatch();
+  EXPECT_THAT(hub_.Dispatch(watch, agent, 1, MakeWork(NewTask())), IsError("AGENT_NOT_HERE"));
+  Join(agent, Greeting());
+  EXPECT_THAT(hub_.Dispatch(watch, agent, epoch_ - 1, MakeWork(NewTask())), IsError("STALE_SESSION"));
+}
+
+TEST_F(HubTest, TheSameDispatchTwiceIsSentOnce) {
+  const AgentId agent = NewAgent();
+  const WatchId watch = hub_.OpenWatch();
+  const StreamId stream = Join(agent, Greeting());
+  const TaskRef task = NewTask();
+  SY_ASSERT_OK(hub_.Dispatch(watch, agent, epoch_, MakeWork(task)));
+  SY_ASSERT_OK(hub_.Dispatch(watch, agent, epoch_, MakeWork(task)));
+  EXPECT_THAT(ports_.Take<Assign>(stream), SizeIs(1));
+}
+
+TEST_F(HubTest, AcknowledgesOnlyAfterTheCommit) {
+  const AgentId agent = NewAgent();
+  const WatchId watch = hub_.OpenWatch();
+  const StreamId stream = Join(agent, Greeting());
+  const TaskRef task = NewTask();
+  SY_ASSERT_OK(hub_.Dispatch(watch, agent, epoch_, MakeWork(task)));
+  Say(stream, 7, task, ReportKind::kAccept);
+  EXPECT_THAT(ports_.Take<Ack>(stream), IsEmpty());
+  Commit();
+  const auto acks = ports_.Take<Ack>(stream);
+  ASSERT_THAT(acks, SizeIs(1));
+  EXPECT_EQ(acks[0].through, 7);
+  EXPECT_THAT(acks[0].refused, IsEmpty());
+}
+
+TEST_F(HubTest, NamesTheReportsThatChangedNothing) {
+  const StreamId stream = Join(NewAgent(), Greeting());
+  Say(stream, 3, NewTask(), ReportKind::kComplete);
+  Commit(MakeError(absl::StatusCode::kFailedPrecondition, "STALE_GENERATION", "old"));
+  const auto acks = ports_.Take<Ack>(stream);
+  ASSERT_THAT(acks, SizeIs(1));
+  ASSERT_THAT(acks[0].refused, SizeIs(1));
+  EXPECT_EQ(acks[0].refused[0].number, 3);
+  EXPECT_THAT(acks[0].refused[0].status, IsError("STALE_GENERATION"));
+}
+
+TEST_F(HubTest, KeepsReportsWhileTheLedgerIsAway) {
+  const StreamId stream = Join(NewAgent(), Greeting());
+  const TaskRef task = NewTask();
+  Say(stream, 1, task, ReportKind::kComplete);
+  ASSERT_THAT(ports_.reports, SizeIs(1));
+  hub_.Reported(ports_.reports.front().batch, absl::UnavailableError("away"));
+  ports_.reports.clear();
+  EXPECT_THAT(ports_.Take<Ack>(stream), IsEmpty());
+  clock_.Advance(absl::Seconds(3));
+  hub_.Tick();
+  ASSERT_THAT(ports_.reports, SizeIs(1));
+  Commit();
+  EXPECT_THAT(ports_.Take<Ack>(stream), SizeIs(1));
+}
+
+TEST_F(HubTest, ReportsOfOneAgentAreNeverUnderWayTwiceAtOnce) {
+  const StreamId stream = Join(NewAgent(), Greeting());
+  Say(stream, 1, NewTask(), ReportKind::kAccept);
+  Say(stream, 2, NewTask(), ReportKind::kAccept);
+  EXPECT_THAT(ports_.reports, SizeIs(1));
+  Commit();
+  EXPECT_EQ(ports_.Take<Ack>(stream).back().through, 2);
+}
+
+TEST_F(HubTest, StopsReadingWhileTooManyReportsWait) {
+  const StreamId stream = Join(NewAgent(), Greeting());
+  Reports many;
+  for (std::size_t i = 1; i <= 400; ++i) {
+    many.reports.push_back({.number = static_cast<std::int64_t>(i),
+                            .ref = NewTask(),
+                            .kind = ReportKind::kAccept,
+                            .bytes = 64 << 10,
+                            .body = nullptr});
+  }
+  hub_.Receive(stream, std::move(many), 100);
+  EXPECT_TRUE(ports_.paused.contains(stream));
+  Commit();
+  EXPECT_FALSE(ports_.paused.contains(stream));
+}
+
+TEST_F(HubTest, AHeartbeatDropsWhatIsNotTheAgents) {
+  const StreamId stream = Join(NewAgent(), Greeting());
+  const TaskRef stranger = NewTask();
+  Beat(stream, {{stranger, HeldState::kRunning}});
+  const auto answers = ports_.Take<Reconcile>(stream);
+  ASSERT_THAT(answers, SizeIs(1));
+  EXPECT_THAT(answers[0].drop, ElementsAre(stranger));
+}
+
+TEST_F(HubTest, AnAssignmentLostOnTheWayIsSentAgain) {
+  const AgentId agent = NewAgent();
+  const WatchId watch = hub_.OpenWatch();
+  const StreamId stream = Join(agent, Greeting());
+  const TaskRef task = NewTask();
+  SY_ASSERT_OK(hub_.Dispatch(watch, agent, epoch_, MakeWork(task)));
+  const std::int64_t number = ports_.Take<Assign>(stream).at(0).number;
+  // It may still be on its way.
+  Beat(stream, {}, number - 1);
+  EXPECT_THAT(ports_.lists, IsEmpty());
+  Beat(stream, {}, number);
+  ASSERT_THAT(ports_.lists, SizeIs(1));
+  std::vector<Work> owned;
+  owned.push_back(MakeWork(task));
+  hub_.Listed(agent, epoch_, std::move(owned));
+  const auto again = ports_.Take<Assign>(stream);
+  ASSERT_THAT(again, SizeIs(1));
+  EXPECT_TRUE(again[0].redelivered);
+}
+
+TEST_F(HubTest, AResumedSessionKeepsItsTasks) {
+  const AgentId agent = NewAgent();
+  const WatchId watch = hub_.OpenWatch();
+  const StreamId first = Join(agent, Greeting());
+  const TaskRef task = NewTask();
+  SY_ASSERT_OK(hub_.Dispatch(watch, agent, epoch_, MakeWork(task)));
+  Say(first, 1, task, ReportKind::kAccept);
+  hub_.Closed(first);
+  EXPECT_EQ(StateOf(agent), AgentState::kUnresponsive);
+  Hello hello = Greeting();
+  hello.held = {{task, HeldState::kRunning}};
+  OpenedSession opened;
+  opened.epoch = ++epoch_;
+  opened.keep = {task};
+  const StreamId second = Join(agent, std::move(hello), std::move(opened));
+  EXPECT_THAT(ports_.Take<Welcome>(second).at(0).keep, ElementsAre(task));
+  EXPECT_EQ(StateOf(agent), AgentState::kWorking);
+  EXPECT_TRUE(hub_.Holds(second, task));
+}
+
+TEST_F(HubTest, GoesOfflineOnceTheGracePeriodIsOver) {
+  const AgentId agent = NewAgent();
+  const WatchId watch = hub_.OpenWatch();
+  const StreamId stream = Join(agent, Greeting());
+  SY_ASSERT_OK(hub_.Dispatch(watch, agent, epoch_, MakeWork(NewTask())));
+  hub_.Closed(stream);
+  EXPECT_EQ(StateOf(agent), AgentState::kUnresponsive);
+  clock_.Advance(absl::Seconds(31));
+  hub_.Tick();
+  EXPECT_EQ(StateOf(agent), AgentState::kOffline);
+}
+
+TEST_F(HubTest, ANewerStreamEndsTheOlder) {
+  const AgentId agent = NewAgent();
+  const StreamId first = Join(agent, Greeting());
+  const StreamId second = Join(agent, Greeting());
+  EXPECT_EQ(ClosedWith(first), "SESSION_SUPERSEDED");
+  hub_.Closed(first);
+  EXPECT_EQ(ClosedWith(second), "");
+  EXPECT_EQ(StateOf(agent), AgentState::kIdle);
+  EXPECT_EQ(hub_.live(), 1u);
+}
+
+TEST_F(HubTest, WhatIsNotAcceptedInTimeIsFencedOff) {
+  const AgentId agent = NewAgent();
+  const WatchId watch = hub_.OpenWatch();
+  const StreamId stream = Join(agent, Greeting());
+  const TaskRef task = NewTask();
+  SY_ASSERT_OK(hub_.Dispatch(watch, agent, epoch_, MakeWork(task, absl::Seconds(5))));
+  clock_.Advance(absl::Seconds(5));
+  hub_.Tick();
+  ASSERT_THAT(ports_.reports, SizeIs(1));
+  EXPECT_EQ(ports_.reports[0].reports[0].report.kind, ReportKind::kReject);
+  const auto cancels = ports_.Take<Cancel>(stream);
+  ASSERT_THAT(cancels, SizeIs(1));
+  EXPECT_TRUE(cancels[0].withdrawn);
+  EXPECT_EQ(StateOf(agent), AgentState::kDegraded);
+  Commit();
+  // Its slot is free again once a heartbeat shows that it is gone, and two of them that the agent is awake.
+  Beat(stream, {}, 10);
+  Beat(stream, {}, 10);
+  EXPECT_EQ(StateOf(agent), AgentState::kIdle);
+  EXPECT_EQ(Limit(watch), 3);
+}
+
+TEST_F(HubTest, ThreeFailuresInARowOfItsOwnOpenTheBreaker) {
+  const AgentId agent = NewAgent();
+  const WatchId watch = hub_.OpenWatch();
+  const StreamId stream = Join(agent, Greeting(1));
+  const auto fail = [&](std::int64_t number, bool agent_fault) {
+    const TaskRef task = NewTask();
+    SY_ASSERT_OK(hub_.Dispatch(watch, agent, epoch_, MakeWork(task)));
+    Say(stream, number, task, ReportKind::kFail, agent_fault, "SANDBOX: no user namespaces");
+    Commit();
+  };
+  fail(1, true);
+  fail(2, true);
+  // A task whose own command fails shows that the agent works.
+  fail(3, false);
+  fail(4, true);
+  fail(5, true);
+  EXPECT_EQ(StateOf(agent), AgentState::kIdle);
+  fail(6, true);
+  EXPECT_EQ(StateOf(agent), AgentState::kDegraded);
+  const auto healths = hub_.TakeHealths();
+  ASSERT_THAT(healths, SizeIs(1));
+  EXPECT_EQ(healths[0].breaker->failures_in_row, 3);
+  const std::int64_t before = Limit(watch);
+  clock_.Advance(rules_.breaker_open);
+  Beat(stream, {}, 100, 1);
+  hub_.Tick();
+  EXPECT_EQ(StateOf(agent), AgentState::kIdle);
+  EXPECT_EQ(Limit(watch), before + 1);
+}
+
+TEST_F(HubTest, WithoutAPassedProbeThereIsNoWork) {
+  const AgentId agent = NewAgent();
+  const WatchId watch = hub_.OpenWatch();
+  const StreamId stream = Join(agent, Greeting(), {}, ProbeState::kPending);
+  EXPECT_EQ(Limit(watch), 0);
+  const auto probes = ports_.Take<ProbeWork>(stream);
+  ASSERT_THAT(probes, SizeIs(1));
+  Say(stream, 0, probes[0].ref, ReportKind::kAccept);
+  Say(stream, 0, probes[0].ref, ReportKind::kComplete, false, probes[0].nonce);
+  EXPECT_EQ(StateOf(agent), AgentState::kIdle);
+  EXPECT_EQ(Limit(watch), 2);
+  EXPECT_THAT(ports_.reports, IsEmpty());
+  const auto healths = hub_.TakeHealths();
+  ASSERT_THAT(healths, SizeIs(1));
+  EXPECT_EQ(healths[0].probe->state, ProbeState::kPassed);
+}
+
+TEST_F(HubTest, AProbeThatComesBackWrongFails) {
+  const AgentId agent = NewAgent();
+  const StreamId stream = Join(agent, Greeting(), {}, ProbeState::kPending);
+  const auto probes = ports_.Take<ProbeWork>(stream);
+  Say(stream, 0, probes.at(0).ref, ReportKind::kComplete, false, "a guess");
+  EXPECT_EQ(hub_.TakeHealths().at(0).probe->state, ProbeState::kFailed);
+}
+
+TEST_F(HubTest, AFailedSelfTestMakesItUnavailable) {
+  const AgentId agent = NewAgent();
+  Hello hello = Greeting();
+  hello.self_tests = {{"sandbox", false, "bwrap is missing"}};
+  const StreamId stream = Join(agent, std::move(hello));
+  EXPECT_EQ(StateOf(agent), AgentState::kDegraded);
+  EXPECT_EQ(last_[agent].unavailable_reason, "SELF_TEST_FAILED: sandbox: bwrap is missing");
+  Heartbeat beat{.number = 1, .slots = 2, .self_tests = {{"sandbox", true, ""}}};
+  hub_.Receive(stream, std::move(beat), 10);
+  EXPECT_EQ(StateOf(agent), AgentState::kIdle);
+}
+
+TEST_F(HubTest, SilenceMakesItUnresponsiveAndThenEndsTheStream) {
+  const AgentId agent = NewAgent();
+  const WatchId watch = hub_.OpenWatch();
+  const StreamId stream = Join(agent, Greeting());
+  clock_.Advance(rules_.heartbeat * 2 + absl::Seconds(1));
+  hub_.Tick();
+  EXPECT_EQ(StateOf(agent), AgentState::kUnresponsive);
+  EXPECT_EQ(Limit(watch), 0);
+  Beat(stream);
+  EXPECT_EQ(StateOf(agent), AgentState::kIdle);
+  clock_.Advance(rules_.heartbeat * 3 + absl::Seconds(1));
+  hub_.Tick();
+  EXPECT_EQ(ClosedWith(stream), "HEARTBEAT_MISSING");
+}
+
+TEST_F(HubTest, ASessionThatIsNotRenewedIsOver) {
+  const AgentId agent = NewAgent();
+  const StreamId stream = Join(agent, Greeting());
+  hub_.Tick();
+  ASSERT_THAT(ports_.renewals, SizeIs(1));
+  hub_.Renewed(ports_.renewals[0], absl::UnavailableError("away"));
+  EXPECT_EQ(ClosedWith(stream), "");
+  hub_.Renewed(ports_.renewals[0], std::vector<AgentId>{});
+  EXPECT_EQ(ClosedWith(stream), "SESSION_LOST");
+}
+
+TEST_F(HubTest, CancelsAreRepeatedSparingly) {
+  const AgentId agent = NewAgent();
+  const WatchId watch = hub_.OpenWatch();
+  const StreamId stream = Join(agent, Greeting());
+  const TaskRef task = NewTask();
+  SY_ASSERT_OK(hub_.Dispatch(watch, agent, epoch_, MakeWork(task)));
+  const Directive cancel{.agent = agent, .ref = task, .kind = DirectiveKind::kCancel, .text = "by a user"};
+  hub_.Direct(cancel);
+  hub_.Direct(cancel);
+  EXPECT_THAT(ports_.Take<Cancel>(stream), SizeIs(1));
+  clock_.Advance(rules_.repeat_directive);
+  hub_.Direct(cancel);
+  EXPECT_THAT(ports_.Take<Cancel>(stream), SizeIs(1));
+}
+
+TEST_F(HubTest, QuarantineTakesBackWhatRuns) {
+  const AgentId agent = NewAgent();
+  const WatchId watch = hub_.OpenWatch();
+  const StreamId stream = Join(agent, Greeting());
+  const TaskRef task = NewTask();
+  SY_ASSERT_OK(hub_.Dispatch(watch, agent, epoch_, MakeWork(task)));
+  Say(stream, 1, task, ReportKind::kAccept);
+  Commit();
+  AgentRecord record = Record(agent);
+  record.quarantine = Mark{.reason = "odd results", .set_by = "ann", .time = clock_.Now()};
+  hub_.Touched(record);
+  EXPECT_EQ(StateOf(agent), AgentState::kQuarantined);
+  ASSERT_THAT(ports_.reports, SizeIs(1));
+  EXPECT_EQ(ports_.reports[0].reports[0].report.kind, ReportKind::kReleased);
+  EXPECT_TRUE(ports_.Take<Cancel>(stream).at(0).withdrawn);
+  record.quarantine.reset();
+  hub_.Touched(record);
+  EXPECT_NE(StateOf(agent), AgentState::kQuarantined);
+}
+
+TEST_F(HubTest, ConfirmsOnlyWhatTheAgentHolds) {
+  const AgentId agent = NewAgent();
+  const WatchId watch = hub_.OpenWatch();
+  const StreamId stream = Join(agent, Greeting());
+  const TaskRef task = NewTask();
+  SY_ASSERT_OK(hub_.Dispatch(watch, agent, epoch_, MakeWork(task)));
+  hub_.Receive(stream, Confirm{.request = 1, .ref = NewTask()}, 10);
+  EXPECT_FALSE(ports_.Take<ConfirmResult>(stream).at(0).current);
+  hub_.Receive(stream, Confirm{.request = 2, .ref = task}, 10);
+  ASSERT_THAT(ports_.confirms, SizeIs(1));
+  hub_.Confirmed(stream, 2, true);
+  EXPECT_TRUE(ports_.Take<ConfirmResult>(stream).at(0).current);
+  hub_.Confirmed(stream, 3, absl::UnavailableError("away"));
+  EXPECT_TRUE(ports_.Take<ConfirmResult>(stream).at(0).unavailable);
+}
+
+TEST_F(HubTest, DrainTellsEveryAgentAndTakesNoneInAnyMore) {
+  const AgentId agent = NewAgent();
+  const StreamId stream = Join(agent, Greeting());
+  hub_.Drain();
+  EXPECT_THAT(ports_.Take<DrainNotice>(stream), SizeIs(1));
+  EXPECT_EQ(StateOf(agent), AgentState::kDraining);
+  EXPECT_THAT(hub_.Opened(StreamId{99}, NewAgent(2), ""), IsError("HUB_DRAINING"));
+}
+
+TEST_F(HubTest, CreditsThatLieUnusedGoToTheNextScheduler) {
+  const AgentId agent = NewAgent();
+  Join(agent, Greeting(4));
+  std::map<WatchId, std::int64_t> limits = {{hub_.OpenWatch(), 0}, {hub_.OpenWatch(), 0}};
+  const auto read = [&] {
+    for (auto& [watch, limit] : limits) {
+      while (hub_.book().HasNews(watch)) {
+        const CapacityNews news = hub_.book().Take(watch, 10);
+        for (const auto& offered : news.agents) limit = offered.credit_limit;
+        for (const auto& [handle, at] : news.credits) limit = at;
+      }
+    }
+  };
+  read();
+  EXPECT_EQ(limits.begin()->second, 4);
+  hub_.Tick();
+  read();
+  EXPECT_EQ(limits.begin()->second, 2);
+  EXPECT_EQ(limits.rbegin()->second, 2);
+  hub_.CloseWatch(limits.begin()->first);
+  limits.erase(limits.begin());
+  read();
+  EXPECT_EQ(limits.begin()->second, 4);
+}
+
+}  // namespace
+}  // namespace switchyard::agent_hub

@@ -1,0 +1,279 @@
+#include <algorithm>
+#include <utility>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_cat.h"
+#include "services/agent_hub/health_rules.h"
+#include "services/agent_hub/hub_errors.h"
+#include "services/agent_hub/hub_state.h"
+
+namespace switchyard::agent_hub {
+namespace {
+
+// Of one agent in one observation; more have happened to a busy one, and the last ones tell enough.
+constexpr std::size_t kTransitionsWritten = 20;
+constexpr std::size_t kMaxObservations = 2'000;
+constexpr std::size_t kMaxRenewals = 10'000;
+constexpr absl::Duration kPrune = absl::Seconds(10);
+// Of an agent whose state changes only among idle, assigned and working.
+constexpr absl::Duration kOrdinaryRecord = absl::Seconds(5);
+
+}  // namespace
+
+void Hub::Tick() {
+  const absl::Time now = clock_.Now();
+  std::vector<Stream*> late;
+  for (const auto& [id, stream] : streams_) {
+    if (stream->phase == Stream::Phase::kAwaitingHello && now - stream->opened >= rules_.hello)
+      late.push_back(stream.get());
+  }
+  for (Stream* const stream : late) Punish(*stream, "HELLO_MISSING", "no hello came in time");
+  std::vector<AgentId> over;
+  for (const auto& [id, agent] : agents_) {
+    TickAgent(*agent, now);
+    if (!agent->stream.has_value() && !agent->facts.in_grace && !agent->dirty && !agent->breaker_dirty &&
+        !agent->probe_dirty) {
+      over.push_back(id);
+    }
+  }
+  for (const AgentId& id : over) agents_.erase(id);
+
+  if (now >= renew_at_ && !renewing_ && live_ > 0) {
+    renew_at_ = now + rules_.renew;
+    std::vector<std::pair<AgentId, std::int64_t>> sessions;
+    for (const auto& [id, agent] : agents_) {
+      if (agent->stream.has_value() && sessions.size() < kMaxRenewals) sessions.emplace_back(id, agent->epoch);
+    }
+    renewing_ = true;
+    ports_.Renew(std::move(sessions));
+  }
+  if (now >= turn_at_) {
+    turn_at_ = now + rules_.credit_turn;
+    book_.Turn();
+  }
+  if (now >= prune_at_) {
+    prune_at_ = now + kPrune;
+    absl::erase_if(visitors_, [&](const auto& entry) {
+      const Visitor& visitor = entry.second;
+      return !visitor.unwritten && PenaltyLeft(visitor.penalty, now) == absl::ZeroDuration() &&
+             visitor.connects.full(now) && !agents_.contains(entry.first) &&
+             std::none_of(streams_.begin(), streams_.end(),
+                          [&](const auto& stream) { return stream.second->agent == entry.first; });
+    });
+  }
+  PumpReports();
+  Settle();
+}
+
+void Hub::TickAgent(Agent& agent, absl::Time now) {
+  if (!agent.stream.has_value()) {
+    if (agent.facts.in_grace && now >= agent.grace_until) {
+      agent.facts.in_grace = false;
+      agent.dirty = true;
+      agent.life.Update(agent.facts, "the grace period is over", now);
+    }
+    return;
+  }
+  Stream* const stream = FindStream(*agent.stream);
+  if (stream == nullptr) return;
+  bool changed = false;
+  if (!stream->paused) {
+    const absl::Duration silence = now - agent.last_heard;
+    if (silence > rules_.heartbeat * 3) return Cut(*stream, HeartbeatMissing());
+    if (!agent.facts.heartbeat_overdue && silence > rules_.heartbeat * 2) {
+      agent.facts.heartbeat_overdue = true;
+      changed = true;
+    }
+  }
+  if (CloseIfOver(now, agent.breaker)) {
+    agent.breaker_dirty = true;
+    agent.facts.breaker_open_until.reset();
+    changed = true;
+  }
+  if (now >= agent.next_accept) CheckAcceptance(agent, now);
+  if (now >= agent.probe_until) EndProbe(agent, ProbeState::kFailed, "it did not come back in time");
+  if (changed) Refresh(agent, "time passed");
+}
+
+void Hub::CheckAcceptance(Agent& agent, absl::Time now) {
+  std::vector<TaskRef> late;
+  absl::Time next = absl::InfiniteFuture();
+  agent.held.ForEach([&](const TaskRef& ref, HeldEntry& entry) {
+    if (entry.state != HeldState::kAssigned || entry.dropping) return;
+    if (entry.accept_by <= now) {
+      late.push_back(ref);
+    } else {
+      next = std::min(next, entry.accept_by);
+    }
+  });
+  agent.next_accept = next;
+  if (late.empty()) return;
+  for (const TaskRef& ref : late) {
+    ++tally_.accept_timeouts;
+    // Fences off an acceptance that comes late.
+    lane_.Add(*agent.stream, agent.id, agent.epoch,
+              {.ref = ref, .kind = ReportKind::kReject, .text = "ACCEPT_TIMEOUT", .body = nullptr});
+    Withdraw(agent, ref, "not accepted in time");
+  }
+  CountAgentFailure(agent, "ACCEPT_TIMEOUT");
+  agent.facts.accept_overdue = true;
+  agent.heartbeats_since_overdue = 0;
+  Send(agent, Ping{.number = 0, .self_test = true});
+  Refresh(agent, "not accepted in time");
+}
+
+void Hub::Renewed(const std::vector<std::pair<AgentId, std::int64_t>>& asked,
+                  absl::StatusOr<std::vector<AgentId>> renewed) {
+  renewing_ = false;
+  // While the ledger is away the leases stand still.
+  if (!renewed.ok()) return;
+  const absl::flat_hash_set<AgentId> alive(renewed->begin(), renewed->end());
+  for (const auto& [id, epoch] : asked) {
+    Agent* const agent = FindAgent(id);
+    if (agent == nullptr || agent->epoch != epoch || alive.contains(id) || !agent->stream.has_value()) continue;
+    if (Stream* const stream = FindStream(*agent->stream)) Cut(*stream, SessionLost());
+  }
+  Settle();
+}
+
+absl::Duration Hub::reconnect_after(std::size_t position) const {
+  const double share = live_ == 0 ? 0 : static_cast<double>(position % live_) / static_cast<double>(live_);
+  return rules_.reconnect_spread * share;
+}
+
+void Hub::Drain() {
+  if (std::exchange(draining_, true)) return;
+  std::size_t position = 0;
+  for (const auto& [id, agent] : agents_) {
+    if (!agent->stream.has_value()) continue;
+    agent->facts.leaving = true;
+    Send(*agent, DrainNotice{reconnect_after(position++)});
+    Refresh(*agent, "the hub stops");
+  }
+  Settle();
+}
+
+void Hub::StartProbe(Agent& agent) {
+  if (agent.facts.probe.state == ProbeState::kPassed || agent.probe_ref.has_value() || !agent.stream.has_value())
+    return;
+  if (!agent.facts.failed_self_test.empty() || agent.facts.leaving || agent.facts.slots <= 0) return;
+  const absl::Time now = clock_.Now();
+  // A failed one is tried again with the next connection, or some time later.
+  if (agent.facts.probe.state == ProbeState::kFailed && agent.facts.probe.time.has_value() &&
+      now - *agent.facts.probe.time < rules_.probe && agent.last_number > 0) {
+    return;
+  }
+  agent.probe_ref = TaskRef{ids_.New<TaskId>(), 1};
+  agent.probe_nonce = ids_.NewUuid().ToString();
+  agent.probe_until = now + rules_.probe;
+  agent.facts.probe = {.state = ProbeState::kSent, .message = "", .time = now};
+  agent.probe_dirty = true;
+  Send(agent, ProbeWork{.number = ++agent.last_number,
+                        .ref = *agent.probe_ref,
+                        .nonce = agent.probe_nonce,
+                        .accept_within = rules_.probe});
+}
+
+void Hub::OnProbeReport(Agent& agent, const Report& report) {
+  switch (report.kind) {
+    case ReportKind::kAccept:
+      agent.facts.probe.state = ProbeState::kRunning;
+      agent.probe_dirty = true;
+      return;
+    case ReportKind::kComplete:
+      if (report.text == agent.probe_nonce) return EndProbe(agent, ProbeState::kPassed, "");
+      return EndProbe(agent, ProbeState::kFailed, "it came back with another summary");
+    case ReportKind::kReject:
+    case ReportKind::kFail:
+    case ReportKind::kReleased:
+      return EndProbe(agent, ProbeState::kFailed, report.text.empty() ? "it failed" : report.text);
+    default:
+      return;
+  }
+}
+
+void Hub::EndProbe(Agent& agent, ProbeState state, std::string_view message) {
+  agent.probe_ref.reset();
+  agent.probe_until = absl::InfiniteFuture();
+  agent.facts.probe = {.state = state, .message = std::string(message), .time = clock_.Now()};
+  agent.probe_dirty = true;
+  Refresh(agent, state == ProbeState::kPassed ? "the probe passed" : "the probe failed");
+}
+
+std::vector<Observation> Hub::TakeObservations() {
+  const absl::Time now = clock_.Now();
+  std::vector<Observation> observations;
+  for (const auto& [id, entry] : agents_) {
+    Agent& agent = *entry;
+    const bool ordinary = agent.life.has_new() && now - agent.recorded >= kOrdinaryRecord;
+    if (!agent.dirty && !ordinary) continue;
+    if (observations.size() >= kMaxObservations) break;
+    agent.dirty = false;
+    agent.recorded = now;
+    const AgentView& view = agent.life.view();
+    Observation& seen = observations.emplace_back();
+    seen.agent = id;
+    seen.session_epoch = agent.epoch;
+    seen.hub = hub_id_;
+    seen.state = view.state;
+    seen.state_time = agent.life.since();
+    seen.state_cause = agent.life.cause();
+    seen.held_tasks = agent.held.occupied();
+    seen.unavailable_reason = view.message.empty() ? std::string(view.unavailable)
+                                                   : absl::StrCat(ToAbsl(view.unavailable), ": ", view.message);
+    seen.peer = std::exchange(agent.peer_news, std::nullopt);
+    seen.connect_time = std::exchange(agent.connect_news, std::nullopt);
+    seen.heartbeat_time = std::exchange(agent.heartbeat_news, std::nullopt);
+    if (std::exchange(agent.capabilities_news, false)) seen.capabilities = agent.capabilities;
+    if (std::exchange(agent.said_news, false)) seen.said = agent.said;
+    seen.transitions = agent.life.TakeNew(kTransitionsWritten);
+  }
+  return observations;
+}
+
+void Hub::PutBack(const std::vector<Observation>& observations) {
+  for (const Observation& seen : observations) {
+    Agent* const agent = FindAgent(seen.agent);
+    if (agent == nullptr || agent->epoch != seen.session_epoch) continue;
+    agent->dirty = true;
+    if (!agent->peer_news.has_value()) agent->peer_news = seen.peer;
+    if (!agent->connect_news.has_value()) agent->connect_news = seen.connect_time;
+    if (!agent->heartbeat_news.has_value()) agent->heartbeat_news = seen.heartbeat_time;
+    agent->capabilities_news |= seen.capabilities.has_value();
+    agent->said_news |= seen.said.has_value();
+    agent->life.PutBack(seen.transitions.size());
+  }
+}
+
+std::vector<Health> Hub::TakeHealths() {
+  std::vector<Health> healths;
+  for (const auto& [id, entry] : agents_) {
+    Agent& agent = *entry;
+    if (!agent.breaker_dirty && !agent.probe_dirty) continue;
+    Health& health = healths.emplace_back();
+    health.agent = id;
+    if (std::exchange(agent.breaker_dirty, false)) health.breaker = agent.breaker;
+    if (std::exchange(agent.probe_dirty, false)) health.probe = agent.facts.probe;
+  }
+  for (auto& [id, visitor] : visitors_) {
+    if (!std::exchange(visitor.unwritten, false)) continue;
+    const auto same = std::find_if(healths.begin(), healths.end(), [&](const Health& h) { return h.agent == id; });
+    Health& health = same != healths.end() ? *same : healths.emplace_back();
+    health.agent = id;
+    health.penalty = visitor.penalty;
+  }
+  return healths;
+}
+
+void Hub::PutBack(std::vector<Health> healths) {
+  for (const Health& health : healths) {
+    if (Agent* const agent = FindAgent(health.agent)) {
+      agent->breaker_dirty |= health.breaker.has_value();
+      agent->probe_dirty |= health.probe.has_value();
+    }
+    const auto visitor = visitors_.find(health.agent);
+    if (visitor != visitors_.end()) visitor->second.unwritten |= health.penalty.has_value();
+  }
+}
+
+}  // namespace switchyard::agent_hub

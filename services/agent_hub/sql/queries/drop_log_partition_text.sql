@@ -1,0 +1,1 @@
+SELECT format('DROP TABLE IF EXISTS agent_hub.%I', $1::text)

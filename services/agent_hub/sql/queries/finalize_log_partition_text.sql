@@ -1,0 +1,1 @@
+SELECT format('ALTER TABLE agent_hub.log_chunk DETACH PARTITION agent_hub.%I FINALIZE', $1::text)

@@ -1,0 +1,2 @@
+DELETE FROM agent_hub.agent
+WHERE remove_time < $1

@@ -1,0 +1,2 @@
+DELETE FROM agent_hub.enrollment
+WHERE expire_time < $1

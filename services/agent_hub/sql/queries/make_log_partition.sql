@@ -1,0 +1,1 @@
+SELECT agent_hub.make_log_partition($1::date)

@@ -1,0 +1,300 @@
+#include "services/executor/agent_convert.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "google/protobuf/struct.pb.h"
+#include "google/protobuf/util/json_util.h"
+#include "google/protobuf/util/time_util.h"
+#include "libs/base/status.h"
+#include "libs/base/strings.h"
+#include "libs/text/utf8.h"
+
+namespace switchyard::executor {
+namespace {
+
+namespace queue = task_queue::v1;
+
+constexpr std::size_t kReasonBytes = 100;
+constexpr std::size_t kMessageBytes = 4'000;
+constexpr std::size_t kShortBytes = 1'000;
+
+void SetTime(absl::Time time, google::protobuf::Timestamp& out) {
+  const std::int64_t nanos = absl::ToUnixNanos(time);
+  out = google::protobuf::util::TimeUtil::NanosecondsToTimestamp(std::max<std::int64_t>(nanos, 0));
+}
+
+agent::v1::HeldState ToState(HeldState state) {
+  switch (state) {
+    case HeldState::kAssigned:
+      return agent::v1::HELD_STATE_ASSIGNED;
+    case HeldState::kRunning:
+      return agent::v1::HELD_STATE_RUNNING;
+    case HeldState::kBlocked:
+      return agent::v1::HELD_STATE_BLOCKED;
+    case HeldState::kDone:
+      return agent::v1::HELD_STATE_DONE;
+  }
+  return agent::v1::HELD_STATE_UNSPECIFIED;
+}
+
+void AddHeld(const std::vector<HeldTask>& held, google::protobuf::RepeatedPtrField<agent::v1::HeldTask>& out) {
+  for (const HeldTask& task : held) {
+    agent::v1::HeldTask& message = *out.Add();
+    message.set_task_id(task.key.task_id);
+    message.set_generation(task.key.generation);
+    message.set_state(ToState(task.state));
+  }
+}
+
+// What was seen, for whoever judges the work or asks why.
+std::string EvidenceJson(const Evidence& evidence) {
+  google::protobuf::Struct root;
+  auto& fields = *root.mutable_fields();
+  const auto number = [&](const char* name, double value) { fields[name].set_number_value(value); };
+  const auto text = [&](const char* name, std::string value) { fields[name].set_string_value(std::move(value)); };
+  text("rule", ToText(evidence.rule, kShortBytes));
+  text("sandbox", evidence.sandbox);
+  fields["network"].set_bool_value(evidence.network);
+  number("uid", evidence.uid);
+  number("exit_code", evidence.exit_code);
+  number("signal", evidence.signal);
+  text("started", absl::FormatTime(absl::RFC3339_full, evidence.started, absl::UTCTimeZone()));
+  text("ended", absl::FormatTime(absl::RFC3339_full, evidence.ended, absl::UTCTimeZone()));
+  number("user_seconds", absl::ToDoubleSeconds(evidence.user_time));
+  number("system_seconds", absl::ToDoubleSeconds(evidence.system_time));
+  number("max_rss_bytes", static_cast<double>(evidence.max_rss_bytes));
+  number("peak_memory_bytes", static_cast<double>(evidence.peak_memory_bytes));
+  number("peak_processes", evidence.peak_processes);
+  number("disk_bytes", static_cast<double>(evidence.disk_bytes));
+  number("output_bytes", static_cast<double>(evidence.output_bytes));
+  number("dropped_bytes", static_cast<double>(evidence.dropped_bytes));
+  auto& limits = *fields["limits"].mutable_struct_value()->mutable_fields();
+  for (const HeldLimit& limit : evidence.limits) {
+    auto& entry = *limits[limit.name].mutable_struct_value()->mutable_fields();
+    entry["value"].set_number_value(static_cast<double>(limit.value));
+    entry["held_by"].set_string_value(limit.held_by);
+  }
+  std::string json;
+  if (!google::protobuf::util::MessageToJsonString(root, &json).ok()) json.clear();
+  return json;
+}
+
+std::string Summary(const Evidence& evidence) {
+  const absl::Duration took = absl::Trunc(evidence.ended - evidence.started, absl::Milliseconds(1));
+  if (evidence.outcome == Outcome::kSucceeded) return absl::StrCat("done in ", absl::FormatDuration(took));
+  return absl::StrCat(evidence.reason, " after ", absl::FormatDuration(took));
+}
+
+}  // namespace
+
+absl::Duration ToDuration(const google::protobuf::Duration& duration) {
+  return absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos());
+}
+
+std::string ToText(std::string_view text, std::size_t bytes) {
+  std::string clean = text::ReplaceInvalidUtf8(text);
+  std::replace(clean.begin(), clean.end(), '\0', ' ');
+  return std::string(text::TruncateUtf8(clean, bytes));
+}
+
+Assignment ToAssignment(agent::v1::Assignment message) {
+  Assignment assignment{.number = message.number(),
+                        .key = {.task_id = message.task_id(), .generation = message.generation()},
+                        .probe = message.probe()};
+  const queue::TaskSpec& spec = message.spec();
+  assignment.beyond_workspace =
+      spec.effects() != queue::EFFECTS_UNSPECIFIED && spec.effects() != queue::EFFECTS_WORKSPACE;
+  assignment.retry_when_lost = spec.on_lost() == queue::ON_LOST_UNSPECIFIED ? !assignment.beyond_workspace
+                                                                            : spec.on_lost() == queue::ON_LOST_RETRY;
+  message.SerializeToString(&assignment.payload);
+  return assignment;
+}
+
+absl::StatusOr<Work> ToWork(const Assignment& assignment) {
+  agent::v1::Assignment message;
+  if (!message.ParseFromString(assignment.payload)) {
+    return MakeError(absl::StatusCode::kInvalidArgument, "INVALID_WORK", "the assignment cannot be read");
+  }
+  const queue::TaskSpec& spec = message.spec();
+  if (!spec.has_command()) {
+    return MakeError(absl::StatusCode::kInvalidArgument, "UNSUPPORTED",
+                     "this executor runs tasks of kind command only");
+  }
+  const queue::Command& command = spec.command();
+  Work work{.task_id = assignment.key.task_id, .generation = assignment.key.generation};
+  work.argv.assign(command.argv().begin(), command.argv().end());
+  work.environment.insert(command.environment().begin(), command.environment().end());
+  work.working_directory = command.working_directory();
+  work.stdin_data = command.stdin();
+  work.network = spec.effects() == queue::EFFECTS_NETWORK;
+  work.limits.time = ToDuration(spec.time_limits().run());
+  return work;
+}
+
+std::string ProbeNonce(const Assignment& assignment) {
+  agent::v1::Assignment message;
+  if (!assignment.probe || !message.ParseFromString(assignment.payload)) return "";
+  const queue::Command& command = message.spec().command();
+  return command.argv_size() == 2 ? command.argv(1) : "";
+}
+
+Welcomed ToWelcomed(const agent::v1::Welcome& message) {
+  return {.heartbeat_interval = ToDuration(message.heartbeat_interval()),
+          .heartbeat_offset = ToDuration(message.heartbeat_offset()),
+          .grace = ToDuration(message.grace()),
+          .drop = ToKeys(message.drop())};
+}
+
+std::vector<TaskKey> ToKeys(const google::protobuf::RepeatedPtrField<agent::v1::HeldTask>& tasks) {
+  std::vector<TaskKey> keys;
+  keys.reserve(static_cast<std::size_t>(tasks.size()));
+  for (const agent::v1::HeldTask& task : tasks) {
+    keys.push_back({.task_id = task.task_id(), .generation = task.generation()});
+  }
+  return keys;
+}
+
+agent::v1::Hello ToHello(const HelloFacts& facts) {
+  agent::v1::Hello hello;
+  hello.set_min_protocol_version(1);
+  hello.set_max_protocol_version(1);
+  hello.set_slots(facts.slots);
+  hello.set_restarted(facts.restarted);
+  hello.set_draining(facts.draining);
+  AddHeld(facts.held, *hello.mutable_held());
+  return hello;
+}
+
+agent::v1::Heartbeat ToHeartbeat(const HeartbeatFacts& facts) {
+  agent::v1::Heartbeat heartbeat;
+  heartbeat.set_number(facts.number);
+  heartbeat.set_last_assignment(facts.last_assignment);
+  heartbeat.set_slots(facts.slots);
+  heartbeat.set_draining(facts.draining);
+  heartbeat.set_refusing(ToText(facts.refusing, 200));
+  AddHeld(facts.held, *heartbeat.mutable_held());
+  return heartbeat;
+}
+
+agent::v1::Report ToReport(const Report& report) {
+  agent::v1::Report message;
+  message.set_number(report.number);
+  message.set_task_id(report.key.task_id);
+  message.set_generation(report.key.generation);
+  switch (report.kind) {
+    case ReportKind::kAccept:
+      message.mutable_accept();
+      break;
+    case ReportKind::kReject:
+      message.mutable_reject()->set_reason(ToText(report.reason, kReasonBytes));
+      message.mutable_reject()->set_message(ToText(report.message, kMessageBytes));
+      break;
+    case ReportKind::kPhase:
+      message.mutable_phase()->set_phase(static_cast<queue::Phase>(report.phase));
+      break;
+    case ReportKind::kBlocked:
+      message.mutable_blocked()->set_reason(ToText(report.reason, kReasonBytes));
+      message.mutable_blocked()->set_question(ToText(report.message, kMessageBytes));
+      break;
+    case ReportKind::kComplete:
+      message.mutable_complete()->mutable_result()->ParseFromString(report.result);
+      break;
+    case ReportKind::kFail: {
+      agent::v1::Fail& fail = *message.mutable_fail();
+      fail.mutable_failure()->set_reason(ToText(report.reason, kReasonBytes));
+      fail.mutable_failure()->set_message(ToText(report.message, kMessageBytes));
+      if (!report.result.empty()) fail.mutable_result()->ParseFromString(report.result);
+      fail.set_permanent(report.permanent);
+      fail.set_agent_fault(report.agent_fault);
+      break;
+    }
+    case ReportKind::kReleased:
+      message.mutable_released()->set_reason(ToText(report.reason, kShortBytes));
+      break;
+  }
+  return message;
+}
+
+agent::v1::LogChunk ToLogChunk(OutgoingLog log) {
+  agent::v1::LogChunk chunk;
+  chunk.set_task_id(std::move(log.key.task_id));
+  chunk.set_generation(log.key.generation);
+  chunk.set_sequence(log.sequence);
+  chunk.set_stream(log.stream == LogStream::kOutput ? agent::v1::LOG_STREAM_STDOUT : agent::v1::LOG_STREAM_STDERR);
+  chunk.set_data(std::move(log.text));
+  SetTime(log.time, *chunk.mutable_time());
+  chunk.set_omitted_bytes(log.omitted_bytes);
+  chunk.set_last(log.last);
+  return chunk;
+}
+
+agent::v1::AgentResources ToResources(const Resources& resources) {
+  agent::v1::AgentResources message;
+  message.set_cpus(static_cast<int>(resources.cpus));
+  if (resources.cpus > 0) message.set_cpu_used(std::clamp(resources.load / resources.cpus, 0.0, 1.0));
+  message.set_memory_bytes(static_cast<std::int64_t>(resources.memory_bytes));
+  message.set_memory_free_bytes(static_cast<std::int64_t>(resources.memory_available_bytes));
+  message.set_disk_bytes(static_cast<std::int64_t>(resources.disk_bytes));
+  message.set_disk_free_bytes(static_cast<std::int64_t>(resources.disk_free_bytes));
+  for (const Gpu& gpu : resources.gpus) {
+    agent::v1::AgentGpu& out = *message.add_gpus();
+    out.set_name(ToText(gpu.name, kReasonBytes));
+    out.set_memory_bytes(static_cast<std::int64_t>(gpu.memory_bytes));
+    out.set_memory_free_bytes(
+        static_cast<std::int64_t>(gpu.memory_bytes - std::min(gpu.memory_used_bytes, gpu.memory_bytes)));
+    out.set_used(gpu.busy_percent / 100.0);
+  }
+  return message;
+}
+
+agent::v1::SelfTest ToSelfTest(std::string_view backend, const std::vector<ProbeResult>& results, absl::Time now) {
+  agent::v1::SelfTest test;
+  test.set_name(ToText(backend, kReasonBytes));
+  std::string message;
+  for (const ProbeResult& result : results) {
+    if (result.name == backend) test.set_passed(result.ok);
+    absl::StrAppend(&message, message.empty() ? "" : "; ", result.name, result.ok ? ": " : " FAILED: ", result.detail);
+  }
+  test.set_message(ToText(message, kShortBytes));
+  SetTime(now, *test.mutable_time());
+  return test;
+}
+
+Ended ToEnded(const Evidence& evidence) {
+  Ended ended;
+  Report& report = ended.report;
+  report.key = {.task_id = evidence.task_id, .generation = evidence.generation};
+  const bool stopped = evidence.reason == "EXECUTOR_STOPPED";
+  ended.cancelled = evidence.outcome == Outcome::kCancelled || stopped;
+  report.kind = evidence.outcome == Outcome::kSucceeded ? ReportKind::kComplete : ReportKind::kFail;
+  report.reason = evidence.reason;
+  report.message = evidence.message;
+  report.agent_fault = evidence.executor_fault;
+  queue::TaskResult result;
+  result.set_summary(ToText(Summary(evidence), kShortBytes));
+  result.set_exit_code(evidence.exit_code);
+  result.set_output(ToText(evidence.output, 64 * 1024));
+  result.set_evidence(EvidenceJson(evidence));
+  result.SerializeToString(&report.result);
+  return ended;
+}
+
+int ToPhase(WorkPhase phase) {
+  switch (phase) {
+    case WorkPhase::kWorkspace:
+      return queue::PHASE_WORKSPACE;
+    case WorkPhase::kLoading:
+      return queue::PHASE_LOADING;
+    case WorkPhase::kGenerating:
+      return queue::PHASE_GENERATING;
+    case WorkPhase::kApplying:
+      return queue::PHASE_APPLYING;
+    case WorkPhase::kExecuting:
+      return queue::PHASE_EXECUTING;
+  }
+  return queue::PHASE_UNSPECIFIED;
+}
+
+}  // namespace switchyard::executor

@@ -1,0 +1,420 @@
+#include "services/executor/agent_loop.h"
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "libs/base/bounded_executor.h"
+#include "libs/base/status.h"
+#include "libs/testing/fake_clock.h"
+#include "libs/testing/status_matchers.h"
+#include "services/executor/in_memory_journal.h"
+
+namespace switchyard::executor {
+namespace {
+
+using agent::v1::AgentMessage;
+using agent::v1::HubMessage;
+using ::testing::ElementsAre;
+
+// A back end whose work ends when the test says so.
+class FakeBackend final : public Backend {
+ public:
+  struct Run final : BackendRun {
+    Run(FakeBackend& backend, Work work, BackendSink& sink) : backend(backend), work(std::move(work)), sink(sink) {}
+    void Cancel() override { backend.Finish(work.task_id, Outcome::kCancelled, "CANCELLED"); }
+    FakeBackend& backend;
+    Work work;
+    BackendSink& sink;
+  };
+
+  std::string_view name() const override { return "local_exec"; }
+  absl::Status Check(const Work& work) const override {
+    if (work.argv[0] != "/bin/rm") return absl::OkStatus();
+    return MakeError(absl::StatusCode::kPermissionDenied, "NOT_ALLOWED", "no rule allows /bin/rm");
+  }
+  absl::StatusOr<std::unique_ptr<BackendRun>> Start(const Work& work, BackendSink& sink) override {
+    MutexLock lock(mutex_);
+    sinks_[work.task_id] = &sink;
+    started_.push_back(work.task_id);
+    changed_.NotifyAll();
+    return std::make_unique<Run>(*this, work, sink);
+  }
+  std::vector<ProbeResult> SelfTest() override {
+    return {{.name = "sandbox", .ok = false, .detail = "no bubblewrap"},
+            {.name = "local_exec", .ok = true, .detail = "2 rules"}};
+  }
+
+  void AwaitStart(const std::string& id) {
+    MutexLock lock(mutex_);
+    while (!sinks_.contains(id)) {
+      if (!changed_.WaitFor(mutex_, absl::Seconds(20))) return ADD_FAILURE() << id << " was not started", void();
+    }
+  }
+  void Say(const std::string& id, const std::string& text) { Sink(id)->OnLog({.text = text}); }
+  void Finish(const std::string& id, Outcome outcome = Outcome::kSucceeded, const std::string& reason = "") {
+    BackendSink* sink = Sink(id);
+    if (sink == nullptr) return;
+    Evidence evidence{.task_id = id, .generation = 1, .outcome = outcome, .reason = reason};
+    evidence.exit_code = outcome == Outcome::kSucceeded ? 0 : 3;
+    evidence.output = "some output";
+    {
+      MutexLock lock(mutex_);
+      sinks_.erase(id);
+    }
+    sink->OnFinished(std::move(evidence));
+  }
+
+ private:
+  BackendSink* Sink(const std::string& id) {
+    MutexLock lock(mutex_);
+    const auto found = sinks_.find(id);
+    return found == sinks_.end() ? nullptr : found->second;
+  }
+  Mutex mutex_;
+  CondVar changed_;
+  std::map<std::string, BackendSink*> sinks_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::string> started_ ABSL_GUARDED_BY(mutex_);
+};
+
+// A hub that says what the test tells it to.
+class FakeDialer final : public HubDialer {
+ public:
+  struct Stream final : HubStream {
+    explicit Stream(FakeDialer& dialer, int number) : dialer(dialer), number(number) {}
+    void Write(const AgentMessage& message) override { dialer.Written(message); }
+    void ReadNext() override {}
+    void EndWrites() override { dialer.End(absl::OkStatus(), number); }
+    void Cancel() override { dialer.End(absl::CancelledError("cancelled"), number); }
+    FakeDialer& dialer;
+    const int number;
+  };
+
+  std::size_t addresses() const override { return 1; }
+  std::string address(std::size_t) const override { return "hub:1"; }
+  std::unique_ptr<HubStream> Dial(std::size_t, HubStreamEvents& events) override {
+    MutexLock lock(mutex_);
+    ++dials_;
+    if (!refusal_.ok()) {
+      events.OnEnded(refusal_);
+      return std::make_unique<Stream>(*this, -1);
+    }
+    events_ = &events;
+    changed_.NotifyAll();
+    return std::make_unique<Stream>(*this, dials_);
+  }
+  bool TokenChanged() override { return false; }
+
+  void RefuseWith(absl::Status status) {
+    MutexLock lock(mutex_);
+    refusal_ = std::move(status);
+  }
+  // The next message of the agent; heartbeats only when asked for.
+  AgentMessage Next(bool heartbeats = false) {
+    MutexLock lock(mutex_);
+    while (true) {
+      while (written_.empty()) {
+        if (!changed_.WaitFor(mutex_, absl::Seconds(20))) {
+          ADD_FAILURE() << "the agent says nothing";
+          return {};
+        }
+      }
+      AgentMessage message = std::move(written_.front());
+      written_.pop_front();
+      if (message.has_heartbeat() == heartbeats) return message;
+    }
+  }
+  void Send(const HubMessage& message) {
+    MutexLock lock(mutex_);
+    ASSERT_NE(events_, nullptr);
+    events_->OnMessage(message);
+  }
+  void End(const absl::Status& status, int number = 0) {
+    MutexLock lock(mutex_);
+    if (number != 0 && number != dials_) return;
+    if (HubStreamEvents* const events = std::exchange(events_, nullptr); events != nullptr) events->OnEnded(status);
+  }
+
+ private:
+  void Written(const AgentMessage& message) {
+    MutexLock lock(mutex_);
+    if (events_ == nullptr) return;
+    written_.push_back(message);
+    changed_.NotifyAll();
+    events_->OnWritable();
+  }
+  Mutex mutex_;
+  CondVar changed_;
+  HubStreamEvents* events_ ABSL_GUARDED_BY(mutex_) = nullptr;
+  std::deque<AgentMessage> written_ ABSL_GUARDED_BY(mutex_);
+  absl::Status refusal_ ABSL_GUARDED_BY(mutex_);
+  int dials_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+class AgentLoopTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    slow_.Start();
+    Restart();
+  }
+  void TearDown() override {
+    if (loop_ != nullptr) loop_->Stop();
+    slow_.Stop();
+    loop_.reset();
+  }
+  void Restart() {
+    if (loop_ != nullptr) {
+      loop_->Stop();
+      loop_->Wait();
+    }
+    AgentLoopOptions options;
+    options.slots = 2;
+    options.software_version = "1.2.3";
+    options.capabilities = {"os:linux"};
+    options.farewell = absl::Seconds(1);
+    loop_ = std::make_unique<AgentLoop>(options, AgentLoop::Deps{.clock = clock_,
+                                                                 .rng = *rng_,
+                                                                 .journal = journal_,
+                                                                 .dialer = hub_,
+                                                                 .backends = {&backend_},
+                                                                 .resources = nullptr,
+                                                                 .slow = slow_});
+    SY_ASSERT_OK(loop_->Start());
+  }
+  agent::v1::Hello Connect(std::vector<std::string> features = {"logs", "phase", "confirm"}) {
+    const agent::v1::Hello hello = hub_.Next().hello();
+    HubMessage message;
+    agent::v1::Welcome& welcome = *message.mutable_welcome();
+    welcome.set_agent_name("a-1");
+    welcome.mutable_heartbeat_interval()->set_seconds(10);
+    welcome.mutable_grace()->set_seconds(60);
+    for (const std::string& feature : features) welcome.add_features(feature);
+    hub_.Send(message);
+    return hello;
+  }
+  void Assign(const std::string& id, const std::string& program = "/bin/true", bool probe = false) {
+    HubMessage message;
+    agent::v1::Assignment& assignment = *message.mutable_assign()->add_assignments();
+    assignment.set_number(++assignments_);
+    assignment.set_task_id(id);
+    assignment.set_generation(1);
+    assignment.set_probe(probe);
+    assignment.mutable_spec()->mutable_command()->add_argv(program);
+    if (probe) assignment.mutable_spec()->mutable_command()->add_argv("nonce-1");
+    hub_.Send(message);
+  }
+  void Ack(std::int64_t through) {
+    HubMessage message;
+    message.mutable_ack()->set_through(through);
+    hub_.Send(message);
+  }
+  agent::v1::Report NextReport() {
+    while (pending_.empty()) {
+      const AgentMessage message = hub_.Next();
+      if (!message.has_reports()) {
+        ADD_FAILURE() << message.ShortDebugString();
+        return {};
+      }
+      for (const agent::v1::Report& report : message.reports().reports()) pending_.push_back(report);
+    }
+    agent::v1::Report report = pending_.front();
+    pending_.pop_front();
+    return report;
+  }
+  void Lose(const std::string& why) {
+    hub_.End(absl::UnavailableError(why));
+    while (loop_->status().last_error != why) loop_->WaitFor(absl::Milliseconds(5));
+  }
+  void PassTime(absl::Duration by) {
+    clock_.Advance(by);
+    loop_->Wake();
+  }
+
+  testing::FakeClock clock_;
+  const std::unique_ptr<Rng> rng_ = MakeSeededRng(1);
+  InMemoryJournal journal_;
+  FakeDialer hub_;
+  FakeBackend backend_;
+  BoundedExecutor slow_{"slow", 1, 16};
+  std::unique_ptr<AgentLoop> loop_;
+  std::deque<agent::v1::Report> pending_;
+  std::int64_t assignments_ = 0;
+};
+
+TEST_F(AgentLoopTest, SaysWhatItIsAndOffers) {
+  const agent::v1::Hello hello = Connect();
+  EXPECT_EQ(hello.slots(), 2);
+  EXPECT_TRUE(hello.restarted());
+  EXPECT_EQ(hello.software_version(), "1.2.3");
+  EXPECT_THAT(hello.capabilities(), ElementsAre("os:linux"));
+  EXPECT_THAT(hello.features(), ::testing::Contains("kind.command"));
+  ASSERT_EQ(hello.self_tests_size(), 1);
+  EXPECT_EQ(hello.self_tests(0).name(), "local_exec");
+  EXPECT_TRUE(hello.self_tests(0).passed());
+  EXPECT_THAT(hello.self_tests(0).message(), ::testing::HasSubstr("no bubblewrap"));
+}
+
+TEST_F(AgentLoopTest, AcceptsRunsStreamsOutputAndCompletes) {
+  Connect();
+  Assign("t1");
+  const agent::v1::Report accepted = NextReport();
+  EXPECT_TRUE(accepted.has_accept());
+  backend_.AwaitStart("t1");
+  backend_.Say("t1", "hello\n");
+  const AgentMessage logs = hub_.Next();
+  ASSERT_EQ(logs.logs().chunks_size(), 1);
+  EXPECT_EQ(logs.logs().chunks(0).sequence(), 1);
+  EXPECT_EQ(logs.logs().chunks(0).data(), "hello\n");
+  backend_.Finish("t1");
+  EXPECT_TRUE(hub_.Next().logs().chunks(0).last());
+  const agent::v1::Report completed = NextReport();
+  ASSERT_TRUE(completed.has_complete()) << completed.ShortDebugString();
+  EXPECT_EQ(completed.complete().result().exit_code(), 0);
+  EXPECT_EQ(completed.complete().result().output(), "some output");
+  EXPECT_GT(completed.number(), accepted.number());
+}
+
+TEST_F(AgentLoopTest, AFailureSaysWhyAndWhoseFaultItIs) {
+  Connect();
+  Assign("t1");
+  NextReport();
+  backend_.AwaitStart("t1");
+  backend_.Finish("t1", Outcome::kFailed, "EXIT_STATUS");
+  const agent::v1::Report failed = NextReport();
+  EXPECT_EQ(failed.fail().failure().reason(), "EXIT_STATUS");
+  EXPECT_EQ(failed.fail().result().exit_code(), 3);
+  EXPECT_FALSE(failed.fail().agent_fault());
+}
+
+TEST_F(AgentLoopTest, WhatIsNotAllowedIsRejected) {
+  Connect();
+  Assign("t1", "/bin/rm");
+  const agent::v1::Report rejected = NextReport();
+  EXPECT_EQ(rejected.reject().reason(), "NOT_ALLOWED");
+}
+
+TEST_F(AgentLoopTest, AnEndInTheHubsAbsenceIsDeliveredLater) {
+  Connect();
+  Assign("t1");
+  const std::int64_t accepted = NextReport().number();
+  backend_.AwaitStart("t1");
+  Ack(accepted);
+  Lose("gone");
+  backend_.Finish("t1");
+  PassTime(absl::Hours(5));
+  const agent::v1::Hello hello = Connect();
+  EXPECT_FALSE(hello.restarted());
+  ASSERT_EQ(hello.held_size(), 1);
+  EXPECT_EQ(hello.held(0).state(), agent::v1::HELD_STATE_DONE);
+  const agent::v1::Report completed = NextReport();
+  EXPECT_TRUE(completed.has_complete());
+  Ack(completed.number());
+  Lose("gone again");
+  PassTime(absl::Seconds(10));
+  EXPECT_EQ(Connect().held_size(), 0);
+}
+
+TEST_F(AgentLoopTest, ARestartedExecutorDoesNotNameWhatDiedWithIt) {
+  Connect();
+  Assign("t1");
+  NextReport();
+  backend_.AwaitStart("t1");
+  Restart();
+  const agent::v1::Hello hello = Connect();
+  EXPECT_TRUE(hello.restarted());
+  EXPECT_EQ(hello.held_size(), 0);
+}
+
+TEST_F(AgentLoopTest, ARefusedTokenEndsItWithAdvice) {
+  hub_.Next();
+  hub_.RefuseWith(MakeError(absl::StatusCode::kUnauthenticated, "TOKEN_INVALID", "no such token"));
+  Lose("gone");
+  PassTime(absl::Seconds(10));
+  std::string advice;
+  EXPECT_EQ(loop_->Wait(&advice), LoopExit::kRefused);
+  EXPECT_THAT(advice, ::testing::HasSubstr("yard-agent enroll"));
+}
+
+TEST_F(AgentLoopTest, DrainsByFinishingWhatItHas) {
+  Connect();
+  Assign("t1");
+  NextReport();
+  backend_.AwaitStart("t1");
+  loop_->Drain();
+  while (!hub_.Next(true).heartbeat().draining()) {
+  }
+  backend_.Finish("t1");
+  const agent::v1::Report completed = NextReport();
+  EXPECT_TRUE(completed.has_complete());
+  Ack(completed.number());
+  EXPECT_EQ(loop_->Wait(), LoopExit::kDrained);
+}
+
+TEST_F(AgentLoopTest, WhatDoesNotFinishWhileDrainingIsReleased) {
+  Connect();
+  Assign("t1");
+  NextReport();
+  backend_.AwaitStart("t1");
+  loop_->Drain();
+  while (!hub_.Next(true).heartbeat().draining()) {
+  }
+  PassTime(absl::Seconds(31));
+  agent::v1::Report released = NextReport();
+  EXPECT_EQ(released.released().reason(), "the executor stops");
+  Ack(released.number());
+  EXPECT_EQ(loop_->Wait(), LoopExit::kDrained);
+}
+
+TEST_F(AgentLoopTest, AHubThatDrainsIsLeftAndDialledAgain) {
+  Connect();
+  HubMessage message;
+  message.mutable_drain()->mutable_reconnect_after()->set_seconds(3);
+  hub_.Send(message);
+  // The agent ends its messages, the stream ends.
+  PassTime(absl::Seconds(0));
+  while (loop_->status().last_error.empty()) loop_->WaitFor(absl::Milliseconds(5));
+  PassTime(absl::Seconds(5));
+  EXPECT_FALSE(Connect().restarted());
+}
+
+TEST_F(AgentLoopTest, AHubThatNeverWelcomesIsGivenUp) {
+  hub_.Next();
+  PassTime(absl::Seconds(16));
+  while (loop_->status().last_error.empty()) loop_->WaitFor(absl::Milliseconds(5));
+  PassTime(absl::Seconds(5));
+  EXPECT_EQ(hub_.Next().hello().slots(), 2);
+}
+
+TEST_F(AgentLoopTest, AProbeComesBackWithItsNonce) {
+  Connect();
+  Assign("probe-1", "probe", true);
+  EXPECT_TRUE(NextReport().has_accept());
+  const agent::v1::Report completed = NextReport();
+  EXPECT_EQ(completed.number(), 0);
+  EXPECT_EQ(completed.complete().result().summary(), "nonce-1");
+}
+
+TEST_F(AgentLoopTest, APingIsAnswered) {
+  Connect();
+  HubMessage message;
+  message.mutable_ping()->set_number(42);
+  hub_.Send(message);
+  EXPECT_EQ(hub_.Next().pong().number(), 42);
+}
+
+TEST_F(AgentLoopTest, WithoutTheFeatureNoOutputIsSent) {
+  Connect({});
+  Assign("t1");
+  NextReport();
+  backend_.AwaitStart("t1");
+  backend_.Say("t1", "hello\n");
+  backend_.Finish("t1");
+  EXPECT_TRUE(NextReport().has_complete());
+}
+
+}  // namespace
+}  // namespace switchyard::executor

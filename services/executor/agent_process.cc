@@ -1,0 +1,216 @@
+#include "services/executor/agent_process.h"
+
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "libs/app/version.h"
+#include "libs/base/bounded_executor.h"
+#include "libs/base/log.h"
+#include "libs/base/status.h"
+#include "libs/base/status_macros.h"
+#include "libs/rpc/caller.h"
+#include "libs/telemetry/metrics_server.h"
+#include "services/executor/agent_convert.h"
+#include "services/executor/files.h"
+#include "services/executor/grpc_hub_dialer.h"
+#include "services/executor/local_exec_config.h"
+#include "services/executor/sandbox.h"
+#include "services/executor/sqlite_journal.h"
+#include "services/executor/status_file.h"
+#include "services/executor/token_keeper.h"
+
+namespace switchyard::executor {
+namespace {
+
+std::string HostName() {
+  char name[256] = {};
+  return gethostname(name, sizeof(name) - 1) == 0 ? name : "unknown";
+}
+
+std::vector<std::string> Capabilities(const config::v1::ExecutorConfig& config) {
+  std::vector<std::string> all = {"os:linux"};
+  struct utsname host {};
+  if (uname(&host) == 0) all.push_back(absl::StrCat("arch:", host.machine));
+  all.insert(all.end(), config.capabilities().begin(), config.capabilities().end());
+  return all;
+}
+
+AgentLoopOptions ToOptions(const config::v1::ExecutorConfig& config) {
+  AgentLoopOptions options;
+  options.slots = static_cast<int>(config.slots());
+  options.software_version = std::string(app::Version());
+  options.host_name = config.name().empty() ? HostName() : config.name();
+  options.capabilities = Capabilities(config);
+  for (const std::string& label : config.labels()) {
+    const std::vector<std::string> parts = absl::StrSplit(label, absl::MaxSplits('=', 1));
+    options.labels[parts[0]] = parts.size() > 1 ? parts[1] : "";
+  }
+  options.drain_timeout = ToDuration(config.drain_timeout());
+  options.data_dir = config.data_dir();
+  options.min_free_disk = config.journal().min_free();
+  return options;
+}
+
+}  // namespace
+
+struct AgentProcess::Parts {
+  explicit Parts(const config::v1::ExecutorConfig& given)
+      : config(given),
+        rng(MakeSystemRng()),
+        slow("slow", 2, 1'000),
+        tests("tests", 2, 16),
+        runner(clock, slow, {.max_runs = config.slots() + std::size_t{16}}),
+        tokens(TokenFile(config), clock),
+        caller(clock, *rng, timer, &tokens),
+        status_file(config.data_dir()) {}
+
+  absl::Status Make();
+  void AddMetrics();
+
+  const config::v1::ExecutorConfig config;
+  UniqueFd lock;
+  DisciplinedClock clock;
+  const std::unique_ptr<Rng> rng;
+  rpc::AlarmTimer timer;
+  telemetry::Metrics metrics;
+  BoundedExecutor slow;
+  BoundedExecutor tests;
+  Runner runner;
+  std::unique_ptr<LocalExec> local_exec;
+  std::unique_ptr<ResourceProbe> resources;
+  std::unique_ptr<SqliteJournal> journal;
+  rpc::FileTokenSource tokens;
+  rpc::Caller caller;
+  std::unique_ptr<GrpcHubDialer> dialer;
+  std::unique_ptr<agent::v1::AgentAdminService::Stub> admin;
+  StatusFile status_file;
+  std::unique_ptr<AgentLoop> loop;
+  std::vector<std::unique_ptr<telemetry::Probe>> probes;
+  std::unique_ptr<telemetry::MetricsServer> metrics_server;
+  std::unique_ptr<TokenKeeper> token_keeper;
+  std::atomic<std::int64_t> token_wait_millis{1'000};
+  std::unique_ptr<PeriodicTask> keep_token;
+};
+
+absl::Status AgentProcess::Parts::Make() {
+  SY_RETURN_IF_ERROR(PrepareDataDir(config.data_dir()));
+  SY_ASSIGN_OR_RETURN(lock, LockDataDir(config.data_dir()));
+  SY_ASSIGN_OR_RETURN(const HubAccess hub, FindHub(config));
+  if (tokens.Token().empty()) {
+    return MakeError(absl::StatusCode::kFailedPrecondition, "NOT_ENROLLED",
+                     absl::StrCat("there is no token in ", hub.token_file, "; enrol: yard-agent enroll STRING"));
+  }
+  SY_ASSIGN_OR_RETURN(dialer, GrpcHubDialer::Create(hub.addresses, hub.tls, caller, tokens));
+  SY_ASSIGN_OR_RETURN(journal, SqliteJournal::Open(JournalFile(config)));
+  std::vector<Backend*> backends;
+  if (config.backends().local_exec().enabled()) {
+    SY_ASSIGN_OR_RETURN(local_exec, MakeLocalExec(config, runner, slow));
+    backends.push_back(local_exec.get());
+  }
+  if (backends.empty()) {
+    return InvalidFields({{.field = "backends", .description = "none is enabled: this executor could run nothing"}});
+  }
+  const std::string shim = config.sandbox().shim().empty() ? FindShim() : config.sandbox().shim();
+  resources = std::make_unique<ResourceProbe>(config.data_dir(), &runner, shim);
+  loop = std::make_unique<AgentLoop>(ToOptions(config), AgentLoop::Deps{.clock = clock,
+                                                                        .rng = *rng,
+                                                                        .journal = *journal,
+                                                                        .dialer = *dialer,
+                                                                        .backends = backends,
+                                                                        .resources = resources.get(),
+                                                                        .slow = tests});
+  loop->SetObserver([this](const AgentStatus& status) { status_file.Write(status); });
+  admin = agent::v1::AgentAdminService::NewStub(dialer->channel(0));
+  token_keeper = std::make_unique<TokenKeeper>(TokenFile(config), *admin, caller);
+  keep_token = std::make_unique<PeriodicTask>(
+      "token",
+      [this] {
+        // The first look waits for the connection.
+        const absl::Duration wait = loop->status().connected ? token_keeper->Tick() : absl::Seconds(1);
+        token_wait_millis = absl::ToInt64Milliseconds(wait);
+      },
+      [this] { return absl::Milliseconds(token_wait_millis.load()); });
+  AddMetrics();
+  if (!config.metrics_listen().empty()) {
+    SY_ASSIGN_OR_RETURN(metrics_server, telemetry::MetricsServer::Start(config.metrics_listen(), metrics));
+  }
+  return absl::OkStatus();
+}
+
+void AgentProcess::Parts::AddMetrics() {
+  const auto add = [this](const char* name, const char* help, std::function<double(const AgentStatus&)> read) {
+    probes.push_back(metrics.AddProbe(name, help, [this, read = std::move(read)] { return read(loop->status()); }));
+  };
+  add("switchyard_executor_connected", "1 while a hub's stream stands.",
+      [](const AgentStatus& status) { return status.connected ? 1.0 : 0.0; });
+  add("switchyard_executor_running_tasks", "Tasks that run.",
+      [](const AgentStatus& status) { return static_cast<double>(status.running); });
+  add("switchyard_executor_unacknowledged_reports", "Reports that no hub has acknowledged.",
+      [](const AgentStatus& status) { return static_cast<double>(status.unacknowledged); });
+  add("switchyard_executor_refusing", "1 while new work is refused.",
+      [](const AgentStatus& status) { return status.refusing.empty() ? 0.0 : 1.0; });
+  add("switchyard_executor_log_buffer_bytes", "Output that waits for the hub.",
+      [](const AgentStatus& status) { return static_cast<double>(status.log_buffer_bytes); });
+  add("switchyard_executor_log_dropped_bytes", "Output that was never sent, since the start.",
+      [](const AgentStatus& status) { return static_cast<double>(status.log_dropped_bytes); });
+}
+
+AgentProcess::AgentProcess(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+
+absl::StatusOr<std::unique_ptr<AgentProcess>> AgentProcess::Create(const config::v1::ExecutorConfig& config) {
+  auto parts = std::make_unique<Parts>(config);
+  SY_RETURN_IF_ERROR(parts->Make());
+  return std::unique_ptr<AgentProcess>(new AgentProcess(std::move(parts)));
+}
+
+AgentProcess::~AgentProcess() {
+  Parts& parts = *parts_;
+  parts.keep_token->Stop();
+  parts.loop->Stop();
+  // What still runs dies here; its end is told to the loop's object, which outlives it.
+  parts.runner.Stop();
+  parts.tests.Stop();
+  parts.slow.Stop();
+  parts.metrics_server.reset();
+  parts.probes.clear();
+  parts.loop.reset();
+}
+
+absl::Status AgentProcess::Start() {
+  parts_->slow.Start();
+  parts_->tests.Start();
+  SY_RETURN_IF_ERROR(parts_->runner.Start());
+  SY_RETURN_IF_ERROR(parts_->loop->Start());
+  parts_->keep_token->Start();
+  return absl::OkStatus();
+}
+
+void AgentProcess::Reload() {
+  if (parts_->local_exec == nullptr) return;
+  if (const absl::Status status = ReloadAllowlist(parts_->config, *parts_->local_exec); !status.ok()) {
+    LogError("the allowlist could not be read; the former one stays", {{"error", status}});
+  } else {
+    LogInfo("the allowlist was read again");
+  }
+}
+
+void AgentProcess::Drain() { parts_->loop->Drain(); }
+
+bool AgentProcess::WaitFor(absl::Duration timeout) { return parts_->loop->WaitFor(timeout); }
+
+LoopExit AgentProcess::exit(std::string* advice) { return parts_->loop->Wait(advice); }
+
+AgentStatus AgentProcess::status() const { return parts_->loop->status(); }
+
+absl::Duration AgentProcess::patience() const {
+  return ToDuration(parts_->config.drain_timeout()) + ToDuration(parts_->config.limits().kill_grace()) +
+         absl::Seconds(30);
+}
+
+}  // namespace switchyard::executor

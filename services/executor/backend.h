@@ -1,0 +1,171 @@
+// What runs work. Every back end takes the same Work and answers through the same sink, so that the channel knows none.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+
+namespace switchyard::executor {
+
+// Zero means the executor's own default everywhere; the executor's bounds hold in any case.
+struct Limits {
+  absl::Duration time = absl::ZeroDuration();
+  absl::Duration kill_grace = absl::ZeroDuration();
+  std::uint64_t memory_bytes = 0;
+  std::uint32_t processes = 0;
+  // Of the working directory, and of the largest file.
+  std::uint64_t disk_bytes = 0;
+  // Output that is passed on as log chunks; beyond it, its head and tail.
+  std::uint64_t log_bytes = 0;
+  // Output after which the work is ended.
+  std::uint64_t output_bytes = 0;
+};
+
+// One assignment.
+struct Work {
+  std::string task_id;
+  std::int64_t generation = 0;
+  // The program first.
+  std::vector<std::string> argv;
+  // Added to the clean environment, as far as the rule that allows the program permits these names.
+  std::map<std::string, std::string> environment;
+  // Relative to the working directory of the task; empty is that itself.
+  std::string working_directory;
+  std::string stdin_data;
+  // The work asks for the network; only a rule that grants it allows this.
+  bool network = false;
+  // Only `time` is given by tasks.
+  Limits limits;
+};
+
+enum class Outcome {
+  // Exit status 0.
+  kSucceeded,
+  // Another exit status, or ended by a signal of its own.
+  kFailed,
+  kTimedOut,
+  kCancelled,
+  // Ended because it used too much; `reason` says of what.
+  kLimitExceeded,
+  // It never ran, and the fault is this executor's: the sandbox, the disk, the process table.
+  kNotStarted,
+};
+
+// One limit, and what enforced it: "rlimit", "cgroup", "watchdog" (looked at twice a second), "tmpfs", "reader", or
+// "none".
+struct HeldLimit {
+  std::string name;
+  std::uint64_t value = 0;
+  std::string held_by;
+};
+
+// What the executor saw; a verdict is made from it elsewhere.
+struct Evidence {
+  std::string task_id;
+  std::int64_t generation = 0;
+  Outcome outcome = Outcome::kNotStarted;
+  // UPPER_SNAKE_CASE; empty when it succeeded: EXIT_STATUS, SIGNAL, RUN_TIMEOUT, CANCELLED, MEMORY_LIMIT,
+  // PROCESS_LIMIT, DISK_LIMIT, OUTPUT_LIMIT, SANDBOX_UNAVAILABLE, SPAWN_FAILED, EXEC_FAILED, EXECUTOR_STOPPED.
+  std::string reason;
+  // For people; at most 4 KiB.
+  std::string message;
+  // 128 + signal when a signal ended it; -1 when it never ran.
+  int exit_code = -1;
+  // 0 when none.
+  int signal = 0;
+  // The fault is this executor's and counts for its breaker; the work itself may do elsewhere.
+  bool executor_fault = false;
+  absl::Time started;
+  absl::Time ended;
+  absl::Duration user_time;
+  absl::Duration system_time;
+  // Of the largest single process.
+  std::uint64_t max_rss_bytes = 0;
+  // Of all processes together, as far as the watchdog saw; 0 when it ended before the first look.
+  std::uint64_t peak_memory_bytes = 0;
+  std::uint32_t peak_processes = 0;
+  std::uint64_t disk_bytes = 0;
+  // Standard output and standard error as they came, redacted, well-formed UTF-8; at most 64 KiB of head and tail.
+  std::string output;
+  // As the program wrote it.
+  std::uint64_t output_bytes = 0;
+  // Written by the program and not passed on as log.
+  std::uint64_t dropped_bytes = 0;
+  // The rule that allowed it.
+  std::string rule;
+  // "bubblewrap" or "none".
+  std::string sandbox;
+  bool network = false;
+  uid_t uid = 0;
+  std::vector<HeldLimit> limits;
+};
+
+enum class LogStream { kOutput, kError };
+
+// At most 16 KiB of redacted, well-formed UTF-8. The order of chunks of both streams is the order of arrival.
+struct LogChunk {
+  // From 0, without a gap.
+  std::uint64_t sequence = 0;
+  LogStream stream = LogStream::kOutput;
+  absl::Time time;
+  std::string text;
+  // Bytes of output left out just before this chunk.
+  std::uint64_t dropped_before = 0;
+};
+
+enum class WorkPhase { kWorkspace, kLoading, kGenerating, kApplying, kExecuting };
+
+// Called from one thread at a time, which belongs to the back end: a call must not block. Nothing comes after
+// OnFinished, which comes exactly once for every Start that was OK. Lives until then.
+class BackendSink {
+ public:
+  virtual ~BackendSink() = default;
+  virtual void OnPhase(WorkPhase phase) = 0;
+  virtual void OnLog(LogChunk chunk) = 0;
+  virtual void OnFinished(Evidence evidence) = 0;
+};
+
+// Work that was started. Destroying it neither stops nor waits.
+class BackendRun {
+ public:
+  virtual ~BackendRun() = default;
+  // Asks for the end: SIGTERM, then SIGKILL after the grace. Comes back at once; the evidence says CANCELLED unless the
+  // work ended first. Thread-safe; again or late is harmless.
+  virtual void Cancel() = 0;
+};
+
+// One test of what this executor needs to do its work.
+struct ProbeResult {
+  // "local_exec", "sandbox", "cgroups".
+  std::string name;
+  bool ok = false;
+  // What is wrong and how to mend it; or what was found.
+  std::string detail;
+};
+
+// Thread-safe.
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  // "local_exec".
+  virtual std::string_view name() const = 0;
+  // OK when Start would take this work now. Otherwise what Start would return: PERMISSION_DENIED, reason NOT_ALLOWED;
+  // INVALID_ARGUMENT, reason INVALID_WORK; UNAVAILABLE, reason SANDBOX_UNAVAILABLE or SHUTTING_DOWN.
+  virtual absl::Status Check(const Work& work) const = 0;
+  // Comes back at once. When it is not OK, `sink` is never called.
+  virtual absl::StatusOr<std::unique_ptr<BackendRun>> Start(const Work& work, BackendSink& sink) = 0;
+  // Tries the back end for real, as a task would use it. Blocks, at most 10 s.
+  virtual std::vector<ProbeResult> SelfTest() = 0;
+};
+
+}  // namespace switchyard::executor

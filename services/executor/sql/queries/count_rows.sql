@@ -1,0 +1,1 @@
+SELECT (SELECT count(*) FROM work), (SELECT count(*) FROM report)

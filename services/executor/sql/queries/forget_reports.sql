@@ -1,0 +1,1 @@
+DELETE FROM report WHERE task_id = ?1 AND generation = ?2

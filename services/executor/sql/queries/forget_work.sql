@@ -1,0 +1,1 @@
+DELETE FROM work WHERE task_id = ?1 AND generation = ?2

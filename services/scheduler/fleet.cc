@@ -1,0 +1,374 @@
+#include "services/scheduler/fleet.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+
+namespace switchyard::scheduler {
+namespace {
+
+// Kinds without members are kept, since an agent that comes back is of the same; not for ever.
+constexpr std::size_t kMaxKinds = 20'000;
+
+bool Includes(const std::vector<std::string>& all, const std::vector<std::string>& some) {
+  return std::includes(all.begin(), all.end(), some.begin(), some.end());
+}
+
+void SortUnique(std::vector<std::string>& texts) {
+  std::sort(texts.begin(), texts.end());
+  texts.erase(std::unique(texts.begin(), texts.end()), texts.end());
+}
+
+std::vector<std::string> Missing(const std::vector<std::string>& wanted, const std::vector<std::string>& had) {
+  std::vector<std::string> missing;
+  std::set_difference(wanted.begin(), wanted.end(), had.begin(), had.end(), std::back_inserter(missing));
+  return missing;
+}
+
+}  // namespace
+
+const Fleet::Agent* Fleet::Live(AgentRef agent) const {
+  if (agent.index >= agents_.size()) return nullptr;
+  const Agent& found = agents_[agent.index];
+  return found.live && found.serial == agent.serial ? &found : nullptr;
+}
+Fleet::Agent* Fleet::Live(AgentRef agent) { return const_cast<Agent*>(std::as_const(*this).Live(agent)); }
+
+const AgentFacts* Fleet::facts(AgentRef agent) const {
+  const Agent* const found = Live(agent);
+  return found == nullptr ? nullptr : &found->facts;
+}
+
+std::int64_t Fleet::free(AgentRef agent) const {
+  const Agent* const found = Live(agent);
+  return found == nullptr ? 0 : found->free();
+}
+
+std::optional<AgentRef> Fleet::Find(int hub, std::string_view agent) const {
+  if (hub < 0 || static_cast<std::size_t>(hub) >= by_id_.size()) return std::nullopt;
+  const auto found = by_id_[hub].find(agent);
+  if (found == by_id_[hub].end()) return std::nullopt;
+  return AgentRef{found->second, agents_[found->second].serial};
+}
+
+std::uint32_t Fleet::KindOf(const AgentFacts& facts) {
+  Traits traits{facts.features, facts.capabilities};
+  const auto [found, is_new] = kind_index_.try_emplace(traits, static_cast<std::uint32_t>(kinds_.size()));
+  if (is_new) {
+    kinds_.emplace_back();
+    kinds_.back().traits = std::move(traits);
+  }
+  return found->second;
+}
+
+void Fleet::Unlink(std::uint32_t index) {
+  Agent& agent = agents_[index];
+  if (agent.level < 0) return;
+  Kind& kind = kinds_[agent.kind];
+  List& list = kind.lists[agent.level];
+  (agent.before == kNone ? list.first : agents_[agent.before].behind) = agent.behind;
+  (agent.behind == kNone ? list.last : agents_[agent.behind].before) = agent.before;
+  agent.before = agent.behind = kNone;
+  agent.level = -1;
+  --kind.free;
+}
+
+void Fleet::Place(std::uint32_t index) {
+  Agent& agent = agents_[index];
+  const std::int64_t free = agent.available() ? agent.free() : 0;
+  int level = -1;
+  if (free > 0) level = static_cast<int>(std::clamp<std::int64_t>(agent.facts.slots - free, 0, kLevels - 1));
+  // Agents of the last level are told apart by their turn alone.
+  if (level == agent.level && level < kLevels - 1) return;
+  Unlink(index);
+  if (level < 0) return;
+  Kind& kind = kinds_[agent.kind];
+  List& list = kind.lists[level];
+  agent.level = level;
+  agent.before = list.last;
+  (list.last == kNone ? list.first : agents_[list.last].behind) = index;
+  list.last = index;
+  ++kind.free;
+}
+
+void Fleet::Enter(std::uint32_t index) {
+  Agent& agent = agents_[index];
+  agent.kind = KindOf(agent.facts);
+  ++kinds_[agent.kind].members;
+  if (agent.available()) {
+    ++kinds_[agent.kind].available;
+    free_credits_ += agent.free();
+  }
+  Place(index);
+  ++version_;
+}
+
+void Fleet::Leave(std::uint32_t index) {
+  Agent& agent = agents_[index];
+  Unlink(index);
+  --kinds_[agent.kind].members;
+  if (agent.available()) {
+    --kinds_[agent.kind].available;
+    free_credits_ -= agent.free();
+  }
+  ++version_;
+}
+
+AgentRef Fleet::Put(AgentFacts facts) {
+  SortUnique(facts.features);
+  SortUnique(facts.capabilities);
+  if (static_cast<std::size_t>(facts.hub) >= by_id_.size()) by_id_.resize(facts.hub + 1);
+  if (const std::optional<AgentRef> known = Find(facts.hub, facts.id); known.has_value()) {
+    Agent& agent = agents_[known->index];
+    Leave(known->index);
+    if (agent.facts.session_epoch != facts.session_epoch) {
+      agent.limit = agent.used = 0;
+      agent.stale = false;
+    }
+    agent.facts = std::move(facts);
+    Enter(known->index);
+    return *known;
+  }
+  std::uint32_t index = static_cast<std::uint32_t>(agents_.size());
+  if (unused_agents_.empty()) {
+    agents_.emplace_back();
+  } else {
+    index = unused_agents_.back();
+    unused_agents_.pop_back();
+  }
+  if (kinds_.size() > kMaxKinds && agents_count_ == 0) {
+    kinds_.clear();
+    kind_index_.clear();
+    ++kinds_epoch_;
+  }
+  Agent& agent = agents_[index];
+  const std::uint32_t serial = agent.serial;
+  agent = Agent();
+  agent.serial = serial;
+  agent.live = true;
+  by_id_[facts.hub].emplace(facts.id, index);
+  agent.facts = std::move(facts);
+  ++agents_count_;
+  Enter(index);
+  return {index, serial};
+}
+
+void Fleet::Remove(int hub, std::string_view agent) {
+  const std::optional<AgentRef> known = Find(hub, agent);
+  if (!known.has_value()) return;
+  Leave(known->index);
+  by_id_[hub].erase(by_id_[hub].find(agent));
+  agents_[known->index].live = false;
+  ++agents_[known->index].serial;
+  unused_agents_.push_back(known->index);
+  --agents_count_;
+}
+
+void Fleet::RemoveHub(int hub) {
+  if (static_cast<std::size_t>(hub) >= by_id_.size()) return;
+  std::vector<std::string> ids;
+  for (const auto& [id, index] : by_id_[hub]) ids.push_back(id);
+  for (const std::string& id : ids) Remove(hub, id);
+}
+
+void Fleet::SetLimit(AgentRef ref, std::int64_t limit) {
+  Agent* const agent = Live(ref);
+  if (agent == nullptr) return;
+  const std::int64_t before = agent->free();
+  agent->limit = limit;
+  if (agent->available()) free_credits_ += agent->free() - before;
+  Place(ref.index);
+}
+
+void Fleet::Take(AgentRef ref) {
+  Agent* const agent = Live(ref);
+  if (agent == nullptr) return;
+  const std::int64_t before = agent->free();
+  ++agent->used;
+  if (agent->available()) free_credits_ += agent->free() - before;
+  Place(ref.index);
+}
+
+void Fleet::Return(AgentRef ref, std::int64_t session_epoch) {
+  Agent* const agent = Live(ref);
+  if (agent == nullptr || agent->facts.session_epoch != session_epoch || agent->used == 0) return;
+  const std::int64_t before = agent->free();
+  --agent->used;
+  if (agent->available()) free_credits_ += agent->free() - before;
+  Place(ref.index);
+}
+
+void Fleet::MarkStale(AgentRef ref, std::int64_t session_epoch) {
+  Agent* const agent = Live(ref);
+  if (agent == nullptr || agent->facts.session_epoch != session_epoch || agent->stale) return;
+  Leave(ref.index);
+  agent->stale = true;
+  Enter(ref.index);
+}
+
+ClassIndex Fleet::Intern(const Requirements& requirements) {
+  if (const auto found = class_index_.find(requirements); found != class_index_.end()) {
+    ++classes_[found->second].users;
+    return ClassIndex(found->second);
+  }
+  std::uint32_t index = static_cast<std::uint32_t>(classes_.size());
+  if (unused_classes_.empty()) {
+    classes_.emplace_back();
+  } else {
+    index = unused_classes_.back();
+    unused_classes_.pop_back();
+    classes_[index] = Class();
+  }
+  classes_[index].requirements = requirements;
+  classes_[index].users = 1;
+  class_index_.emplace(requirements, index);
+  return ClassIndex(index);
+}
+
+void Fleet::Release(ClassIndex cls) {
+  Class& found = classes_[Index(cls)];
+  if (--found.users > 0) return;
+  class_index_.erase(found.requirements);
+  unused_classes_.push_back(static_cast<std::uint32_t>(cls));
+}
+
+bool Fleet::Fits(const Class& cls, const Agent& agent) const {
+  return std::binary_search(cls.kinds.begin(), cls.kinds.end(), agent.kind);
+}
+
+bool Fleet::Avoids(const Class& cls, const Agent& agent) const {
+  return cls.avoids && std::binary_search(cls.requirements.avoid.begin(), cls.requirements.avoid.end(), agent.facts.id);
+}
+
+Fleet::Class& Fleet::Refreshed(ClassIndex index) {
+  Class& cls = classes_[Index(index)];
+  if (cls.version == version_) return cls;
+  if (cls.kinds_epoch != kinds_epoch_) {
+    cls.kinds.clear();
+    cls.kinds_seen = 0;
+    cls.kinds_epoch = kinds_epoch_;
+  }
+  for (; cls.kinds_seen < kinds_.size(); ++cls.kinds_seen) {
+    const Traits& traits = kinds_[cls.kinds_seen].traits;
+    if (Includes(traits.capabilities, cls.requirements.capabilities) &&
+        Includes(traits.features, cls.requirements.features)) {
+      cls.kinds.push_back(cls.kinds_seen);
+    }
+  }
+  int available = 0;
+  for (const std::uint32_t kind : cls.kinds) available += kinds_[kind].available;
+  int avoided = 0;
+  for (const std::string& id : cls.requirements.avoid) {
+    for (std::size_t hub = 0; hub < by_id_.size(); ++hub) {
+      const std::optional<AgentRef> agent = Find(static_cast<int>(hub), id);
+      if (agent.has_value() && agents_[agent->index].available() && Fits(cls, agents_[agent->index])) ++avoided;
+    }
+  }
+  cls.avoids = available > avoided && avoided > 0;
+  cls.served = available > 0;
+  cls.version = version_;
+  return cls;
+}
+
+bool Fleet::Served(ClassIndex cls) { return Refreshed(cls).served; }
+
+bool Fleet::CanTake(ClassIndex index) {
+  const Class& cls = Refreshed(index);
+  if (!cls.served) return false;
+  for (const std::uint32_t kind : cls.kinds) {
+    if (kinds_[kind].free > static_cast<int>(cls.avoids ? cls.requirements.avoid.size() : 0)) return true;
+  }
+  return cls.avoids && Pick(index).has_value();
+}
+
+std::optional<AgentRef> Fleet::Pick(ClassIndex index, absl::Span<const AgentRef> preferred) {
+  Class& cls = Refreshed(index);
+  if (!cls.served) return std::nullopt;
+  for (const AgentRef ref : preferred) {
+    const Agent* const agent = Live(ref);
+    if (agent != nullptr && agent->level >= 0 && Fits(cls, *agent) && !Avoids(cls, *agent)) return ref;
+  }
+  // A few kinds with free agents are enough to choose from.
+  constexpr int kEnough = 16;
+  std::uint32_t best = kNone;
+  int best_level = kLevels;
+  int seen = 0;
+  const std::size_t count = cls.kinds.size();
+  for (std::size_t i = 0; i < count && seen < kEnough && best_level > 0; ++i) {
+    const Kind& kind = kinds_[cls.kinds[(cls.turn + i) % count]];
+    if (kind.free == 0) continue;
+    ++seen;
+    for (int level = 0; level < best_level; ++level) {
+      std::uint32_t agent = kind.lists[level].first;
+      while (agent != kNone && Avoids(cls, agents_[agent])) agent = agents_[agent].behind;
+      if (agent == kNone) continue;
+      best = agent;
+      best_level = level;
+    }
+  }
+  ++cls.turn;
+  if (best == kNone) return std::nullopt;
+  return AgentRef{best, agents_[best].serial};
+}
+
+Fit Fleet::Count(ClassIndex index) {
+  const Class& cls = Refreshed(index);
+  Fit fit;
+  for (const std::uint32_t kind : cls.kinds) {
+    fit.fitting += kinds_[kind].members;
+    fit.available += kinds_[kind].available;
+    fit.free += kinds_[kind].free;
+  }
+  if (!cls.avoids) return fit;
+  for (std::size_t hub = 0; hub < by_id_.size(); ++hub) {
+    for (const std::string& id : cls.requirements.avoid) {
+      const std::optional<AgentRef> agent = Find(static_cast<int>(hub), id);
+      if (agent.has_value() && agents_[agent->index].level >= 0 && Fits(cls, agents_[agent->index])) --fit.free;
+    }
+  }
+  return fit;
+}
+
+std::pair<RuledOut, std::string> Fleet::Judge(ClassIndex index, AgentRef ref) {
+  const Class& cls = Refreshed(index);
+  const Agent* const agent = Live(ref);
+  if (agent == nullptr) return {RuledOut::kUnavailable, "gone"};
+  const auto capabilities = Missing(cls.requirements.capabilities, agent->facts.capabilities);
+  if (!capabilities.empty()) return {RuledOut::kMissingCapability, absl::StrJoin(capabilities, ", ")};
+  const auto features = Missing(cls.requirements.features, agent->facts.features);
+  if (!features.empty()) return {RuledOut::kMissingFeature, absl::StrJoin(features, ", ")};
+  if (agent->stale) return {RuledOut::kUnavailable, "SESSION_OVER: its session has ended at the task queue"};
+  if (!agent->facts.available) {
+    const std::string& message = agent->facts.unavailable_message;
+    return {RuledOut::kUnavailable,
+            absl::StrCat(agent->facts.unavailable_reason, message.empty() ? "" : ": ", message)};
+  }
+  if (Avoids(cls, *agent)) return {RuledOut::kAvoided, "it rejected or lost this task, and another agent fits"};
+  if (agent->free() == 0) return {RuledOut::kBusy, absl::StrCat("all of its ", agent->facts.slots, " slots are taken")};
+  return {RuledOut::kNot, ""};
+}
+
+void Fleet::ForEach(const std::function<void(AgentRef, const AgentFacts&)>& visit) const {
+  for (std::uint32_t index = 0; index < agents_.size(); ++index) {
+    if (agents_[index].live) visit({index, agents_[index].serial}, agents_[index].facts);
+  }
+}
+
+std::vector<std::string> Fleet::CapabilitiesNobodyHas(ClassIndex index) const {
+  std::vector<std::string> missing = classes_[Index(index)].requirements.capabilities;
+  for (const Kind& kind : kinds_) {
+    if (kind.members > 0) missing = Missing(missing, kind.traits.capabilities);
+  }
+  return missing;
+}
+
+std::vector<std::string> Fleet::FeaturesNobodyHas(ClassIndex index) const {
+  std::vector<std::string> missing = classes_[Index(index)].requirements.features;
+  for (const Kind& kind : kinds_) {
+    if (kind.members > 0) missing = Missing(missing, kind.traits.features);
+  }
+  return missing;
+}
+
+}  // namespace switchyard::scheduler

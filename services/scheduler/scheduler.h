@@ -1,0 +1,184 @@
+#pragma once
+
+#include <grpcpp/channel.h>
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "libs/base/bounded_executor.h"
+#include "libs/base/clock.h"
+#include "libs/base/mutex.h"
+#include "libs/base/random.h"
+#include "libs/rpc/caller.h"
+#include "libs/rpc/client_stream.h"
+#include "services/scheduler/matcher.h"
+#include "services/scheduler/ready_convert.h"
+#include "services/scheduler/route_source.h"
+#include "services/scheduler/scheduler_meter.h"
+#include "switchyard/agent/v1/agent_dispatch.grpc.pb.h"
+#include "switchyard/scheduler/v1/scheduler_admin.pb.h"
+#include "switchyard/task_queue/v1/task_ledger_service.grpc.pb.h"
+
+namespace switchyard::scheduler {
+
+struct SchedulerOptions {
+  // Stable for the life of the process, and no other's.
+  std::string id;
+  LineLimits line;
+  lanes::Weights weights = lanes::kDefaultWeights;
+  // 0: all.
+  int shards = 0;
+  int batch = 500;
+  absl::Duration lease_interval = absl::Milliseconds(500);
+  absl::Duration sweep_interval = absl::Seconds(60);
+  absl::Duration call_timeout = absl::Seconds(10);
+};
+
+// Another service, as it is called.
+struct Peer {
+  // For people; "" is this process itself.
+  std::string address;
+  std::shared_ptr<grpc::Channel> channel;
+  const rpc::Caller* caller = nullptr;
+};
+
+// The loop around the matching core: leases shards; while it has some, hears of ready tasks and of agents' credits, has
+// the core match them, has the ledger assign what was matched, one batch in flight and what comes up meanwhile in the
+// next, and hands what was assigned to the hubs. Nothing on that way waits for a timer. Thread-safe.
+//
+// A process that loses its shards, or is stopped and comes back, does no harm: the ledger refuses its assignments.
+class Scheduler {
+ public:
+  struct Deps {
+    const Clock& clock;
+    Rng& rng;
+    RouteSource& routes;
+    SchedulerMeter& meter;
+  };
+
+  // Borrows what `deps` refers to.
+  Scheduler(SchedulerOptions options, const Deps& deps);
+  ~Scheduler();
+
+  // Borrows the callers; the channels are dropped by Stop.
+  void Start(Peer ledger, std::vector<Peer> hubs);
+  // Gives the shards back and waits for what is under way.
+  void Stop();
+
+  // Whether the ledger answered the last question for shards. Called whenever that changes.
+  void OnReady(std::function<void(bool)> changed) { on_ready_ = std::move(changed); }
+
+  using Explained = std::function<void(absl::StatusOr<v1::ExplainTaskResponse>)>;
+  void Explain(const v1::ExplainTaskRequest& request, const rpc::CallOptions& options, Explained done);
+  v1::ListShardsResponse Shards() const;
+
+  // One question for shards; public for tests. Blocks.
+  absl::Status RenewShards();
+
+ private:
+  using Ledger = task_queue::v1::TaskLedgerService;
+  using ReadyStream = rpc::ResumingStream<task_queue::v1::WatchReadyRequest, task_queue::v1::WatchReadyResponse>;
+  using CapacityStream = rpc::ResumingStream<agent::v1::WatchCapacityRequest, agent::v1::WatchCapacityResponse>;
+
+  struct Hub {
+    int index = 0;
+    Peer peer;
+    std::unique_ptr<agent::v1::AgentDispatchService::Stub> stub;
+    std::unique_ptr<CapacityStream> stream;
+    std::string watch_id;
+    std::string hub_id;
+    std::int64_t sequence = 0;
+    bool connected = false;
+    absl::Status error = absl::UnavailableError("not connected yet");
+    absl::flat_hash_map<std::uint32_t, AgentRef> handles;
+  };
+  // A task whose route was asked for.
+  struct Unrouted {
+    task_queue::v1::ReadyTask task;
+    bool refused = false;
+  };
+
+  // Calls under way keep the object alive through Stop.
+  void Enter() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { ++under_way_; }
+  void Leave();
+
+  void SetShards(const task_queue::v1::AcquireShardsResponse& leased);
+  void OpenFeeds();
+  void CloseFeeds();
+  task_queue::v1::WatchReadyRequest ReadyRequest();
+  void Heard(const task_queue::v1::WatchReadyResponse& message);
+  void HeardCapacity(Hub& hub, const agent::v1::WatchCapacityResponse& message);
+  void HubEnded(Hub& hub, const absl::Status& status);
+  void AddTasks(const google::protobuf::RepeatedPtrField<task_queue::v1::ReadyTask>& tasks, bool news)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void AddRouted(const task_queue::v1::ReadyTask& task, const Route& route) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void SetPauses(const task_queue::v1::PauseSet& pauses) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Asks for the routes that AddTasks found missing.
+  void AskRoutes();
+  void Routed(std::vector<TaskId> tasks, std::vector<Route> routes);
+
+  // Matches and assigns, unless a batch is in flight; reads on, unless a page is.
+  void Pump();
+  void Assigned(std::vector<Match> batch, absl::Time start, absl::StatusOr<task_queue::v1::AssignTasksResponse> answer);
+  Settled OutcomeOf(const Match& match, const task_queue::v1::ItemError& error) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Dispatch(Hub& hub, agent::v1::DispatchRequest request, std::vector<Match> batch);
+  void Dispatched(Hub& hub, const std::vector<Match>& batch, absl::Time start,
+                  const absl::StatusOr<agent::v1::DispatchResponse>& answer);
+  // Tells the ledger on behalf of agents that never got them.
+  void HandBack(task_queue::v1::ReportTasksRequest reports);
+  void ReadOn();
+  void PageAnswered(const Page& page, absl::Time start,
+                    const absl::StatusOr<task_queue::v1::ReadReadyResponse>& answer);
+  void Upkeep();
+  void FillExplanation(const v1::ExplainTaskRequest& request, const task_queue::v1::DescribeTaskResponse& task,
+                       v1::ExplainTaskResponse& out);
+
+  const SchedulerOptions options_;
+  const Clock& clock_;
+  Rng& rng_;
+  RouteSource& routes_;
+  SchedulerMeter& meter_;
+  std::function<void(bool)> on_ready_;
+
+  Peer ledger_peer_;
+  std::unique_ptr<Ledger::Stub> ledger_;
+  std::vector<std::unique_ptr<Hub>> hubs_;
+  // Touched by the lease step alone.
+  std::unique_ptr<ReadyStream> ready_stream_;
+  bool feeds_open_ = false;
+
+  mutable Mutex mutex_;
+  CondVar nothing_under_way_;
+  int under_way_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = true;
+  Matcher matcher_ ABSL_GUARDED_BY(mutex_);
+  ReadyConvert convert_ ABSL_GUARDED_BY(mutex_);
+  std::array<std::int64_t, kShards> epochs_ ABSL_GUARDED_BY(mutex_) = {};
+  std::array<bool, kShards> held_ ABSL_GUARDED_BY(mutex_) = {};
+  absl::Time lease_end_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
+  bool ledger_answers_ ABSL_GUARDED_BY(mutex_) = false;
+  bool feed_live_ ABSL_GUARDED_BY(mutex_) = false;
+  bool assigning_ ABSL_GUARDED_BY(mutex_) = false;
+  int failures_ ABSL_GUARDED_BY(mutex_) = 0;
+  absl::Time assign_after_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
+  absl::Time read_after_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
+  bool read_failed_ ABSL_GUARDED_BY(mutex_) = false;
+  std::size_t largest_spec_ ABSL_GUARDED_BY(mutex_) = 1;
+  int batch_limit_ ABSL_GUARDED_BY(mutex_);
+  absl::Time sweep_at_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteFuture();
+  absl::flat_hash_map<TaskId, Unrouted> unrouted_ ABSL_GUARDED_BY(mutex_);
+  std::vector<TaskId> to_ask_ ABSL_GUARDED_BY(mutex_);
+
+  PeriodicTask lease_step_;
+  PeriodicTask upkeep_step_;
+};
+
+}  // namespace switchyard::scheduler

@@ -1,0 +1,143 @@
+// `yard task why` against a scheduler in memory.
+#include <map>
+#include <sstream>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "libs/base/clock.h"
+#include "libs/rpc/handler.h"
+#include "libs/testing/rpc_test_server.h"
+#include "libs/testing/temp_dir.h"
+#include "switchyard/scheduler/v1/scheduler_admin.grpc.pb.h"
+#include "tools/yard/run.h"
+
+namespace switchyard::yard {
+namespace {
+
+namespace sc = scheduler::v1;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+// Answers what it was told to.
+class FakeScheduler final : public sc::SchedulerAdminService::CallbackService {
+ public:
+  explicit FakeScheduler(rpc::CallGate& gate) : rpc_(gate, sc::SchedulerAdminService::service_full_name()) {}
+
+  grpc::ServerUnaryReactor* ExplainTask(grpc::CallbackServerContext* context, const sc::ExplainTaskRequest* request,
+                                        sc::ExplainTaskResponse* response) override {
+    return rpc_.Unary(context, explain_, request, response,
+                      [this](const rpc::CallContext&, const sc::ExplainTaskRequest& request,
+                             sc::ExplainTaskResponse& response, rpc::Done done) {
+                        asked = request;
+                        response = answer;
+                        done(status);
+                      });
+  }
+
+  sc::ExplainTaskRequest asked;
+  sc::ExplainTaskResponse answer;
+  absl::Status status;
+
+ private:
+  rpc::Handlers rpc_;
+  const rpc::Method& explain_ = rpc_.Find("ExplainTask");
+};
+
+class TaskWhyTest : public ::testing::Test {
+ protected:
+  TaskWhyTest() {
+    server_.Register(scheduler_, sc::SchedulerAdminService::service_full_name());
+    server_.Start();
+    variables_ = {{"YARD_SCHEDULER_ADDRESS", server_.server().address()},
+                  {"YARD_TOKEN", "read-token"},
+                  {"YARD_CONFIG", dir_.File("config.toml")}};
+    sc::ExplainTaskResponse& why = scheduler_.answer;
+    why.set_task_id("01920000-0000-7000-8000-000000000001");
+    why.set_state(task_queue::v1::TASK_STATE_QUEUED);
+    why.set_reason(sc::WAIT_REASON_NO_FITTING_AGENT);
+    why.set_explanation("None of the 2 connected agents has the capability gpu.");
+    why.set_lane(task_queue::v1::LANE_HIGH);
+    why.add_required_capabilities("gpu");
+    why.add_required_features("kind.command");
+    why.add_missing_capabilities("gpu");
+    why.set_ahead_in_lane(3);
+    why.set_agents_connected(2);
+    sc::AgentVerdict& agent = *why.add_agents();
+    agent.set_agent_id("id-1");
+    agent.set_name("alpha");
+    agent.set_ruled_out(sc::RULED_OUT_MISSING_CAPABILITY);
+    agent.set_detail("gpu");
+    agent.set_slots(2);
+    agent.set_free_credits(1);
+  }
+  ~TaskWhyTest() override { server_.Stop(); }
+
+  int Run(std::vector<std::string> words) {
+    std::istringstream in;
+    std::ostringstream out;
+    std::ostringstream err;
+    Host host{.in = in,
+              .out = out,
+              .err = err,
+              .in_is_terminal = true,
+              .out_is_terminal = true,
+              .err_is_terminal = true,
+              .columns = 120,
+              .working_directory = dir_.path(),
+              .environment =
+                  [this](std::string_view name) {
+                    const auto found = variables_.find(name);
+                    return found == variables_.end() ? std::nullopt : std::optional(found->second);
+                  },
+              .clock = clock_,
+              .ids = ids_,
+              .pause = [](absl::Duration) { return true; }};
+    const int code = RunYard(words, host);
+    out_ = out.str();
+    err_ = err.str();
+    return code;
+  }
+
+  testing::TempDir dir_;
+  testing::RpcTestServer server_;
+  FakeScheduler scheduler_{server_.gate()};
+  DisciplinedClock clock_;
+  std::unique_ptr<Rng> rng_ = MakeSystemRng();
+  TimeOrderedIdSource ids_{clock_, *rng_};
+  std::map<std::string, std::string, std::less<>> variables_;
+  std::string out_;
+  std::string err_;
+};
+
+TEST_F(TaskWhyTest, SaysWhatItWaitsForAndWhatRulesOutEachAgent) {
+  ASSERT_EQ(Run({"task", "why", "01920000-0000-7000-8000-000000000001", "--color", "never"}), 0) << err_;
+  EXPECT_THAT(out_, AllOf(HasSubstr("waits for     no-fitting-agent"), HasSubstr("has the capability gpu."),
+                          HasSubstr("needs         gpu, feature kind.command"), HasSubstr("nobody has    gpu"),
+                          HasSubstr("3 before it in lane high"), HasSubstr("2 connected, 0 fit")));
+  EXPECT_THAT(out_, HasSubstr("alpha"));
+  EXPECT_THAT(out_, HasSubstr("missing-capability"));
+}
+
+TEST_F(TaskWhyTest, ATaskThatRunsWaitsForNothing) {
+  scheduler_.answer.set_state(task_queue::v1::TASK_STATE_RUNNING);
+  scheduler_.answer.set_reason(sc::WAIT_REASON_NOT_WAITING);
+  scheduler_.answer.set_explanation("It runs on agent a.");
+  ASSERT_EQ(Run({"task", "why", "01920000-0000-7000-8000-000000000001"}), 0) << err_;
+  EXPECT_THAT(out_, AllOf(HasSubstr("It runs on agent a."), Not(HasSubstr("waits for")), Not(HasSubstr("alpha"))));
+}
+
+TEST_F(TaskWhyTest, GivesAllOfItAsJson) {
+  ASSERT_EQ(Run({"task", "why", "01920000-0000-7000-8000-000000000001", "--agents", "50", "-o", "json"}), 0) << err_;
+  EXPECT_EQ(scheduler_.asked.max_agents(), 50);
+  EXPECT_THAT(out_, AllOf(HasSubstr("WAIT_REASON_NO_FITTING_AGENT"), HasSubstr("RULED_OUT_MISSING_CAPABILITY")));
+}
+
+TEST_F(TaskWhyTest, SaysThatASchedulerOnlyStandsBy) {
+  scheduler_.status = absl::FailedPreconditionError("this scheduler holds no shards");
+  EXPECT_NE(Run({"task", "why", "01920000-0000-7000-8000-000000000001"}), 0);
+  EXPECT_THAT(err_, HasSubstr("holds no shards"));
+}
+
+}  // namespace
+}  // namespace switchyard::yard
