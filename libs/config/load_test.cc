@@ -130,6 +130,16 @@ TEST_F(LoadTest, RefusesMistakesOfShape) {
   EXPECT_THAT(Faults(), ElementsAre(Pair("", HasSubstr("is not YAML"))));
 }
 
+// The YAML library, asked for all documents of such a text, would never come back.
+TEST_F(LoadTest, RefusesWhatIsNoOneDocument) {
+  File("server:\n---\nserver:\n");
+  EXPECT_THAT(Faults(), ElementsAre(Pair("", HasSubstr("more than one document"))));
+  File(",]\n");
+  EXPECT_FALSE(Load().ok());
+  File("a\xAA: [\x7F\xAA");
+  EXPECT_THAT(Faults(), ElementsAre(Pair("", HasSubstr("UTF-8"))));
+}
+
 TEST_F(LoadTest, AcceptsAnEmptyFileAndEmptySections) {
   File("# nothing\nserver:\n");
   EXPECT_THAT(Faults(), IsEmpty());

@@ -1,6 +1,8 @@
 #include "libs/config/programs.h"
 
 #include "libs/config/print.h"
+#include "switchyard/config/v1/agent_hub.pb.h"
+#include "switchyard/config/v1/executor.pb.h"
 #include "switchyard/config/v1/identity.pb.h"
 #include "switchyard/config/v1/scheduler.pb.h"
 #include "switchyard/config/v1/switchyard.pb.h"
@@ -13,7 +15,9 @@ std::string ReferencePageOfAllPrograms() {
       {"switchyard run", v1::AllInOneConfig::descriptor()},
       {"switchyard-task-queue", v1::TaskQueueConfig::descriptor()},
       {"switchyard-identity", v1::IdentityConfig::descriptor()},
+      {"switchyard-agent-hub", v1::AgentHubConfig::descriptor()},
       {"switchyard-scheduler", v1::SchedulerConfig::descriptor()},
+      {"yard-agent run", v1::ExecutorConfig::descriptor()},
   });
 }
 

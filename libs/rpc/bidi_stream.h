@@ -1,6 +1,7 @@
 #pragma once
 
 #include <grpcpp/server_context.h>
+#include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/server_callback.h>
 
 #include <functional>
@@ -15,34 +16,33 @@
 #include "libs/rpc/bidi_events.h"
 #include "libs/rpc/call_gate.h"
 #include "libs/rpc/out_queue.h"
+#include "libs/rpc/raw_message.h"
 #include "libs/rpc/stream_limits.h"
 
 namespace switchyard::rpc {
 
 // The server's side of one two-way stream. All but the events may be called from any thread, and none blocks. One read
 // and one write are in flight at most: a client that says more than is taken is slowed down, one that reads less than
-// is said fills the buffer, and then Enqueue fails. Reading begins with SetReading.
+// is said fills the buffer, and then Enqueue fails.
 template <class In, class Out>
 class BidiStream final : public StreamControl,
                          public std::enable_shared_from_this<BidiStream<In, Out>>,
-                         private grpc::ServerBidiReactor<In, Out> {
+                         private RawBidiReactor {
  public:
   // For rpc::Handlers. Held until Release(): it does not end while the handler sets it up.
   static std::shared_ptr<BidiStream> Open(CallGate& gate, const Method& method,
                                           grpc::CallbackServerContext* server_context, CallGate::Admission& admission,
                                           StreamLimits limits, typename OutQueue<Out>::Join join) {
     std::shared_ptr<BidiStream> stream(new BidiStream(gate, method, server_context, admission, limits, join));
-    {
-      MutexLock lock(stream->mutex_);
-      stream->self_ = stream;
-    }
     gate.streams().Add(stream);
+    MutexLock lock(stream->mutex_);
+    stream->self_ = stream;
     return stream;
   }
   void Release() {
     Act([this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { held_ = false; });
   }
-  grpc::ServerBidiReactor<In, Out>* reactor() { return this; }
+  RawBidiReactor* reactor() { return this; }
   CallContext& mutable_context() { return *context_; }
 
   // Once, before Release().
@@ -59,7 +59,7 @@ class BidiStream final : public StreamControl,
     return queue_.Push(std::move(message), writing_);
   }
   void Flush() {
-    Act([]() {});
+    Act([] {});
   }
 
   // As ServerStream::CloseWith; `last` is still sent, after the write in flight. The first call decides.
@@ -72,17 +72,13 @@ class BidiStream final : public StreamControl,
   }
   // From the server (it stops, the token ended); owners call Close.
   void CloseWith(const absl::Status& status) override {
-    std::shared_ptr<BidiEvents<In>> events;
-    {
-      MutexLock lock(mutex_);
-      if (status.code() == absl::StatusCode::kUnavailable && !final_.has_value()) events = events_;
-    }
-    if (events != nullptr && events->draining) return events->draining(status);
+    const std::shared_ptr<BidiEvents<In>> events = Events();
+    const bool stops = status.code() == absl::StatusCode::kUnavailable;
+    if (stops && open() && events != nullptr && events->draining) return events->draining(status);
     Close(status, std::nullopt);
   }
 
-  // Off: nothing more is read, but one message may still come. On: takes effect with the next Flush, for the same
-  // reason.
+  // Off: one message may still come. On: takes effect with the next Flush, for the same reason.
   void SetReading(bool on) {
     MutexLock lock(mutex_);
     paused_ = !on;
@@ -124,6 +120,10 @@ class BidiStream final : public StreamControl,
         queue_(limits, join),
         recheck_at_(start_ + limits.recheck) {}
 
+  std::shared_ptr<BidiEvents<In>> Events() {
+    MutexLock lock(mutex_);
+    return events_;
+  }
   void Decide(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (final_.has_value() && (!final_->ok() || status.ok())) return;
     final_ = status;
@@ -147,7 +147,10 @@ class BidiStream final : public StreamControl,
       if (finish.has_value()) {
         return this->Finish(gate_.Leave(method_, CallGate::Kind::kStream, start_, *finish, context_.get()));
       }
-      if (write != nullptr) this->StartWrite(std::exchange(write, nullptr));
+      if (write != nullptr) {
+        outgoing_ = ToBuffer(*std::exchange(write, nullptr));
+        this->StartWrite(&outgoing_);
+      }
       if (read) this->StartRead(&incoming_);
       read = false;
       MutexLock lock(mutex_);
@@ -175,15 +178,14 @@ class BidiStream final : public StreamControl,
   }
 
   void OnReadDone(bool ok) override {
-    std::shared_ptr<BidiEvents<In>> events;
-    {
-      MutexLock lock(mutex_);
-      events = events_;
-      if (!ok) read_over_ = true;
-    }
-    if (ok && events != nullptr) events->received(incoming_);
-    if (!ok && events != nullptr && events->half_closed) events->half_closed();
-    Act([this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { reading_ = false; });
+    const std::shared_ptr<BidiEvents<In>> events = Events();
+    const std::size_t bytes = ok ? incoming_.Length() : 0;
+    const bool parsed = ok && ParseBuffer(incoming_, message_);
+    if (events != nullptr) events->Tell(ok, parsed, message_, bytes);
+    Act([this, parsed]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+      reading_ = false;
+      if (!parsed) read_over_ = true;
+    });
   }
 
   void OnWriteDone(bool ok) override {
@@ -219,7 +221,10 @@ class BidiStream final : public StreamControl,
   const std::string token_;
   const std::unique_ptr<CallContext> context_;
   // Touched by gRPC while reading_, then by the event.
-  In incoming_;
+  grpc::ByteBuffer incoming_;
+  In message_;
+  // Touched by gRPC while writing_.
+  grpc::ByteBuffer outgoing_;
 
   mutable Mutex mutex_;
   // The front is in flight while writing_.

@@ -136,12 +136,13 @@ class Handlers {
 
   // `handler` is called as (const CallContext&, std::shared_ptr<BidiStream<In, Out>>), sets the stream's events and
   // returns a status: an error ends the stream. Nothing is read before the stream's SetReading.
+  // The service derives from the generated WithRawCallbackMethod_ of this method.
   template <class In, class Out, class Handler>
-  grpc::ServerBidiReactor<In, Out>* Bidi(grpc::CallbackServerContext* server_context, const Method& method,
-                                         StreamLimits limits, typename OutQueue<Out>::Join join, Handler handler) {
+  RawBidiReactor* Bidi(grpc::CallbackServerContext* server_context, const Method& method, StreamLimits limits,
+                       typename OutQueue<Out>::Join join, Handler handler) {
     CallGate::Admission admission = gate_.Enter(*server_context, method, CallGate::Kind::kStream);
     auto stream = BidiStream<In, Out>::Open(gate_, method, server_context, admission, limits, join);
-    grpc::ServerBidiReactor<In, Out>* const reactor = stream->reactor();
+    RawBidiReactor* const reactor = stream->reactor();
     const auto begin = [stream, handler = std::move(handler)](const absl::Status& verified) {
       const absl::Status status = verified.ok() ? handler(stream->context(), stream) : verified;
       if (!status.ok()) stream->Close(status, std::nullopt);

@@ -247,8 +247,8 @@ absl::Status Server::Start() {
                      absl::StrCat("cannot listen on ", options.listen, ": the address cannot be bound"));
   }
   grpc::ServerBuilder inner_builder;
-  inner_builder.SetMaxReceiveMessageSize(-1);
-  inner_builder.SetMaxSendMessageSize(-1);
+  inner_builder.SetMaxReceiveMessageSize(static_cast<int>(options.max_message_bytes));
+  inner_builder.SetMaxSendMessageSize(static_cast<int>(options.max_message_bytes));
   inner_builder.SetOption(std::make_unique<ChosenPlugins>(false, false));
   for (grpc::Service* service : state.services) inner_builder.RegisterService(service);
   std::unique_ptr<grpc::Server> inner = inner_builder.BuildAndStart();
@@ -285,8 +285,7 @@ void Server::StopInProcess() { state_->StopInProcess(); }
 
 std::shared_ptr<grpc::Channel> Server::InProcessChannel() {
   grpc::ChannelArguments arguments;
-  // What this process answers itself need not be bounded by it.
-  arguments.SetMaxReceiveMessageSize(-1);
+  arguments.SetMaxReceiveMessageSize(static_cast<int>(state_->options.max_message_bytes));
   MutexLock lock(state_->stop_mutex);
   return state_->inner == nullptr ? nullptr : state_->inner->InProcessChannel(arguments);
 }

@@ -19,8 +19,7 @@ constexpr std::size_t kSchedulerBytes = 200;
 AgentHubRpc::AgentHubRpc(rpc::CallGate& gate, LiveHub& hub, rpc::StreamLimits limits)
     : rpc_(gate, av1::AgentHubService::service_full_name()), hub_(hub), limits_(limits) {}
 
-grpc::ServerBidiReactor<av1::AgentMessage, av1::HubMessage>* AgentHubRpc::Connect(
-    grpc::CallbackServerContext* context) {
+rpc::RawBidiReactor* AgentHubRpc::Connect(grpc::CallbackServerContext* context) {
   return rpc_.Bidi<av1::AgentMessage, av1::HubMessage>(
       context, connect_, limits_, &Join,
       [this](const rpc::CallContext& call, const std::shared_ptr<AgentStream>& stream) {

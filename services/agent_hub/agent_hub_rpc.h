@@ -7,13 +7,13 @@
 
 namespace switchyard::agent_hub {
 
-class AgentHubRpc final : public agent::v1::AgentHubService::CallbackService {
+class AgentHubRpc final
+    : public agent::v1::AgentHubService::WithRawCallbackMethod_Connect<agent::v1::AgentHubService::Service> {
  public:
   // Borrows both.
   AgentHubRpc(rpc::CallGate& gate, LiveHub& hub, rpc::StreamLimits limits);
 
-  grpc::ServerBidiReactor<agent::v1::AgentMessage, agent::v1::HubMessage>* Connect(
-      grpc::CallbackServerContext* context) override;
+  rpc::RawBidiReactor* Connect(grpc::CallbackServerContext* context) override;
 
  private:
   rpc::Handlers rpc_;

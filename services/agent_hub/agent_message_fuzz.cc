@@ -1,5 +1,7 @@
 // What one agent may send, taken apart and given to the hub: a byte says how long the next message is and what happens
 // beside it. Nothing may crash, and what the hub keeps of the agent stays bounded.
+#include <google/protobuf/stubs/common.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -29,9 +31,27 @@ class Peer {
     watch_ = hub_.OpenWatch();
   }
 
+  // What most executors begin with, so that not every input has to find it.
+  void Greet() {
+    Hello hello;
+    hello.features = {"kind.command", "status", "blocked"};
+    hello.slots = 3;
+    hub_.Receive(stream_, std::move(hello), 100);
+    Go(3);
+    for (unsigned task = 0; task < 16; task += 4) Go(task);
+  }
+
   void Say(const std::string& bytes) {
     agent::v1::AgentMessage message;
     if (!message.ParseFromString(bytes)) return hub_.Malformed(stream_, "no message");
+    // One byte stands for an id that means something.
+    if (message.has_reports()) {
+      for (auto& report : *message.mutable_reports()->mutable_reports()) Name(*report.mutable_task_id());
+    }
+    if (message.has_heartbeat()) {
+      for (auto& held : *message.mutable_heartbeat()->mutable_held()) Name(*held.mutable_task_id());
+    }
+    if (message.has_confirm()) Name(*message.mutable_confirm()->mutable_task_id());
     if (message.has_logs()) {
       const absl::StatusOr<std::vector<LogChunk>> chunks = FromProto(*message.mutable_logs());
       if (chunks.ok()) {
@@ -54,7 +74,7 @@ class Peer {
     ports_.sessions.clear();
     switch (choice % 4) {
       case 0: {
-        const TaskRef ref{TaskId(testing::FakeUuid(absl::UnixEpoch(), choice / 4)), 1};
+        const TaskRef ref{Task(choice / 4 % 16), 1 + choice / 64};
         hub_.Dispatch(watch_, agent_, epoch_, {.ref = ref, .accept_by = clock_.Now() + absl::Seconds(1)}).IgnoreError();
         break;
       }
@@ -85,6 +105,10 @@ class Peer {
   }
 
  private:
+  static TaskId Task(unsigned n) { return TaskId(testing::FakeUuid(absl::UnixEpoch(), n)); }
+  static void Name(std::string& id) {
+    if (id.size() == 1) id = Task(static_cast<unsigned char>(id[0]) % 16).ToString();
+  }
   AgentRecord Record() const {
     AgentRecord record;
     record.id = agent_;
@@ -109,13 +133,15 @@ class Peer {
 
 extern "C" int LLVMFuzzerInitialize(int*, char***) {
   switchyard::ConfigureLog("fuzz", switchyard::LogLevel::kError);
+  google::protobuf::SetLogHandler(nullptr);
   return 0;
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   switchyard::agent_hub::Peer peer;
   const std::string input(reinterpret_cast<const char*>(data), size);
-  for (std::size_t at = 0; at + 2 <= input.size();) {
+  if (size > 0 && (data[0] & 1) != 0) peer.Greet();
+  for (std::size_t at = 1; at + 2 <= input.size();) {
     const std::size_t length = static_cast<unsigned char>(input[at]);
     const unsigned choice = static_cast<unsigned char>(input[at + 1]);
     peer.Say(input.substr(at + 2, length));

@@ -23,6 +23,7 @@
 #include "services/agent_hub/postgres_agent_store.h"
 #include "services/agent_hub/postgres_log_store.h"
 #include "services/agent_hub/sql/statements.h"
+#include "services/agent_hub/stale_agents.h"
 #include "services/agent_hub/task_log_streams.h"
 
 namespace switchyard::agent_hub {
@@ -31,6 +32,9 @@ namespace {
 constexpr absl::Duration kTickPeriod = absl::Milliseconds(100);
 constexpr absl::Duration kSyncPeriod = absl::Milliseconds(500);
 constexpr absl::Duration kMeasurePeriod = absl::Seconds(1);
+constexpr absl::Duration kStalePeriod = absl::Seconds(30);
+// Of an agent that is there something is written at least every half minute.
+constexpr absl::Duration kStale = absl::Minutes(3);
 constexpr absl::Duration kMaintainPeriod = absl::Minutes(10);
 constexpr absl::Duration kMaintainRetry = absl::Seconds(1);
 constexpr absl::Duration kPartitionsAhead = absl::Hours(72);
@@ -205,11 +209,18 @@ struct AgentHubApp::Parts {
             "hub-stats", [this] { hub.Measure(); }, [] { return kMeasurePeriod; }),
         log_step(
             "task-logs", [this] { streams.Tick(); }, [this] { return streams.Rest(); }),
+        stale_step(
+            "stale-agents", [this] { stale_log(MarkStale()); }, [] { return kStalePeriod; }),
         maintain_step(
             "agent-history", [this] { Maintain(); }, [this] { return maintained ? kMaintainPeriod : kMaintainRetry; }) {
     streams.OnNews([this] { log_step.Wake(); });
   }
 
+  absl::Status MarkStale() {
+    return MarkStaleAgents(store, process.clock().Now(), kStale,
+                           [this](const AgentId& agent) { return hub.IsHere(agent); })
+        .status();
+  }
   void Maintain() {
     const absl::Time now = process.clock().Now();
     absl::Status status = log_store.Maintain(now, kPartitionsAhead, now - retention);
@@ -240,9 +251,9 @@ struct AgentHubApp::Parts {
   // Kept here while calls go over it.
   std::shared_ptr<grpc::Channel> identity_channel;
 
-  StepLog sync_log{"agents"}, maintain_log{"agent history"};
+  StepLog sync_log{"agents"}, stale_log{"stale agents"}, maintain_log{"agent history"};
   bool maintained = false;
-  PeriodicTask tick_step, sync_step, measure_step, log_step, maintain_step;
+  PeriodicTask tick_step, sync_step, measure_step, log_step, stale_step, maintain_step;
 };
 
 absl::Status AgentHubApp::AddTo(app::Process& process, const config::v1::AgentHubSettings& settings,
@@ -269,6 +280,7 @@ absl::Status AgentHubApp::Start() {
   parts_->sync_step.Start();
   parts_->measure_step.Start();
   parts_->log_step.Start();
+  parts_->stale_step.Start();
   return absl::OkStatus();
 }
 
@@ -285,8 +297,8 @@ absl::Status AgentHubApp::Serving() {
 
 void AgentHubApp::Stop() {
   Parts& parts = *parts_;
-  for (PeriodicTask* step :
-       {&parts.log_step, &parts.measure_step, &parts.tick_step, &parts.sync_step, &parts.maintain_step}) {
+  for (PeriodicTask* step : {&parts.stale_step, &parts.log_step, &parts.measure_step, &parts.tick_step,
+                             &parts.sync_step, &parts.maintain_step}) {
     step->Stop();
   }
   parts.admin_work.Stop();

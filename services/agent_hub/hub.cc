@@ -147,6 +147,11 @@ void Hub::Closed(StreamId id) {
   streams_.erase(id);
 }
 
+bool Hub::IsHere(const AgentId& id) {
+  const Agent* const agent = FindAgent(id);
+  return agent != nullptr && agent->stream.has_value();
+}
+
 bool Hub::Holds(StreamId id, const TaskRef& ref) {
   Agent* const agent = FindLive(id);
   if (agent == nullptr) return false;
@@ -167,6 +172,8 @@ void Hub::OnHello(Stream& stream, Hello hello) {
   const bool restarted = hello.restarted;
   stream.hello = std::move(hello);
   stream.phase = Stream::Phase::kOpening;
+  // What comes before Welcome waits for it.
+  ports_.Pause(stream.id);
   ports_.OpenSession(stream.id, stream.agent, std::move(held), restarted);
 }
 
@@ -250,6 +257,7 @@ void Hub::SessionOpened(StreamId id, absl::StatusOr<OpenedSession> opened) {
                       .drop = std::move(opened->drop),
                       .now = now});
   for (Work& work : opened->redeliver) SendWork(agent, std::move(work), true);
+  ports_.Resume(id);
   stream->hello.reset();
   stream->record.reset();
   agent.life.Update(agent.facts, "connected", now);

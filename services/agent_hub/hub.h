@@ -63,6 +63,8 @@ class Hub {
   // Whether output of that assignment may be taken from that stream.
   bool Holds(StreamId stream, const TaskRef& ref);
 
+  bool IsHere(const AgentId& agent);
+
   // ---- Answers of ports.
   void Loaded(StreamId stream, absl::StatusOr<AgentRecord> record);
   void SessionOpened(StreamId stream, absl::StatusOr<OpenedSession> opened);
@@ -146,6 +148,7 @@ class Hub {
   void Send(Agent& agent, ToAgent message);
   // Deals with those whose buffers overflowed; the end of every public method that may send.
   void Settle();
+  void Renew(std::vector<std::pair<AgentId, std::int64_t>> sessions);
   void TickAgent(Agent& agent, absl::Time now);
   int FreeSlots(const Agent& agent) const;
 
@@ -168,7 +171,8 @@ class Hub {
   std::vector<StreamId> slow_;
   std::size_t live_ = 0;
   absl::Time renew_at_ = absl::InfinitePast();
-  bool renewing_ = false;
+  // Calls under way.
+  int renewing_ = 0;
   absl::Time prune_at_ = absl::InfinitePast();
   absl::Time turn_at_ = absl::InfinitePast();
   bool draining_ = false;

@@ -38,14 +38,14 @@ void Hub::Tick() {
   }
   for (const AgentId& id : over) agents_.erase(id);
 
-  if (now >= renew_at_ && !renewing_ && live_ > 0) {
+  if (now >= renew_at_ && renewing_ == 0 && live_ > 0) {
     renew_at_ = now + rules_.renew;
     std::vector<std::pair<AgentId, std::int64_t>> sessions;
     for (const auto& [id, agent] : agents_) {
-      if (agent->stream.has_value() && sessions.size() < kMaxRenewals) sessions.emplace_back(id, agent->epoch);
+      if (agent->stream.has_value()) sessions.emplace_back(id, agent->epoch);
+      if (sessions.size() == kMaxRenewals) Renew(std::exchange(sessions, {}));
     }
-    renewing_ = true;
-    ports_.Renew(std::move(sessions));
+    if (!sessions.empty()) Renew(std::move(sessions));
   }
   if (now >= turn_at_) {
     turn_at_ = now + rules_.credit_turn;
@@ -63,6 +63,11 @@ void Hub::Tick() {
   }
   PumpReports();
   Settle();
+}
+
+void Hub::Renew(std::vector<std::pair<AgentId, std::int64_t>> sessions) {
+  ++renewing_;
+  ports_.Renew(std::move(sessions));
 }
 
 void Hub::TickAgent(Agent& agent, absl::Time now) {
@@ -124,7 +129,7 @@ void Hub::CheckAcceptance(Agent& agent, absl::Time now) {
 
 void Hub::Renewed(const std::vector<std::pair<AgentId, std::int64_t>>& asked,
                   absl::StatusOr<std::vector<AgentId>> renewed) {
-  renewing_ = false;
+  --renewing_;
   // While the ledger is away the leases stand still.
   if (!renewed.ok()) return;
   const absl::flat_hash_set<AgentId> alive(renewed->begin(), renewed->end());
@@ -257,8 +262,10 @@ std::vector<Health> Hub::TakeHealths() {
   }
   for (auto& [id, visitor] : visitors_) {
     if (!std::exchange(visitor.unwritten, false)) continue;
-    const auto same = std::find_if(healths.begin(), healths.end(), [&](const Health& h) { return h.agent == id; });
-    Health& health = same != healths.end() ? *same : healths.emplace_back();
+    // Agents are one entry each.
+    const auto known = std::find_if(healths.begin(), healths.end(),
+                                    [&agent = id](const Health& health) { return health.agent == agent; });
+    Health& health = known != healths.end() ? *known : healths.emplace_back();
     health.agent = id;
     health.penalty = visitor.penalty;
   }

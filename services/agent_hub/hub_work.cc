@@ -246,7 +246,8 @@ void Hub::Reported(BatchId batch, absl::StatusOr<std::vector<absl::Status>> answ
 void Hub::SettleReport(Agent& agent, const Report& report, const absl::Status& status) {
   const bool final = IsFinal(report.kind);
   if (!status.ok()) ++tally_.refused;
-  if (status.ok() && final) ++tally_.ended;
+  // What the hub itself says is no life.
+  if (status.ok() && final && report.body != nullptr) ++tally_.ended;
   HeldEntry* const entry = agent.held.Find(report.ref);
   if (entry == nullptr) return;
   if (final && entry->state == HeldState::kDone) return agent.held.Remove(report.ref);

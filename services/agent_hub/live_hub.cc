@@ -19,7 +19,7 @@ constexpr std::size_t kNewsAgents = 500;
 constexpr absl::Duration kLookBack = absl::Seconds(15);
 
 // How long agents may take to send what is ready and end their streams, once they were told to leave.
-constexpr absl::Duration kLeave = absl::Seconds(2);
+constexpr absl::Duration kLeave = absl::Milliseconds(1500);
 
 std::string WatchName(const std::string& hub, WatchId watch) {
   return hub + "/" + std::to_string(static_cast<std::uint64_t>(watch));
@@ -193,7 +193,9 @@ absl::Status LiveHub::Connect(const rpc::CallContext& call, std::shared_ptr<Agen
     stream->Close(taken, ToGoodbye(taken, false));
     return absl::OkStatus();
   }
-  stream->SetEvents({.received = [this, id, link](av1::AgentMessage& message) { OnMessage(id, *link, message); },
+  stream->SetEvents({.received = [this, id, link](av1::AgentMessage& message,
+                                                  std::size_t bytes) { OnMessage(id, *link, message, bytes); },
+                     .garbled = [this, id] { With([&](Hub& hub) { hub.Malformed(id, "what came is no message"); }); },
                      .half_closed = [stream = link->stream.get()] { stream->Close(absl::OkStatus(), std::nullopt); },
                      .draining = [this](const absl::Status&) { Drain(); },
                      .ended =
@@ -207,8 +209,7 @@ absl::Status LiveHub::Connect(const rpc::CallContext& call, std::shared_ptr<Agen
   return absl::OkStatus();
 }
 
-void LiveHub::OnMessage(StreamId id, Link& link, av1::AgentMessage& message) {
-  const std::size_t bytes = message.ByteSizeLong();
+void LiveHub::OnMessage(StreamId id, Link& link, av1::AgentMessage& message, std::size_t bytes) {
   deps_.meter.Received(message.body_case(), bytes);
   const bool logs = message.body_case() == av1::AgentMessage::kLogs;
   absl::StatusOr<Received> received = FromProto(message);
@@ -360,6 +361,11 @@ absl::Status LiveHub::Sync() {
   looked_at_ = now;
   for (const AgentRecord& record : touched) Touched(record);
   return absl::OkStatus();
+}
+
+bool LiveHub::IsHere(const AgentId& agent) {
+  MutexLock lock(mutex_);
+  return hub_.IsHere(agent);
 }
 
 void LiveHub::Measure() {

@@ -59,6 +59,8 @@ class LiveHub final {
   void Tick();
   // Writes what was seen, and learns what persons did elsewhere. Blocks.
   absl::Status Sync();
+  // Whether this hub has the agent's stream.
+  bool IsHere(const AgentId& agent);
   // Counts, for gauges.
   void Measure();
   // Tells agents to leave; a little later Tick ends what still stands.
@@ -80,7 +82,7 @@ class LiveHub final {
   template <class Work>
   void With(Work work);
   void Finish(After& after);
-  void OnMessage(StreamId id, Link& link, agent::v1::AgentMessage& message);
+  void OnMessage(StreamId id, Link& link, agent::v1::AgentMessage& message, std::size_t bytes);
   void OnLogs(StreamId id, agent::v1::LogBatch& logs);
   void CloseAll();
   // Sends one message of news, if the reader has taken what went before.

@@ -1,3 +1,4 @@
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <climits>
@@ -73,6 +74,7 @@ int InstallUnit(const Arguments& given) {
   if (const absl::Status status = ReplaceFile(out, unit); !status.ok()) {
     return Complain(kName, Describe(status), app::kExitError);
   }
+  chmod(out.c_str(), 0644);
   std::printf("wrote %s; next:\n  systemctl daemon-reload\n  yard-agent enroll STRING --data-dir=%s\n", out.c_str(),
               data_dir.c_str());
   return app::kExitOk;

@@ -43,9 +43,7 @@ grpc::ServerUnaryReactor* AgentTokenRpc::IssueAgentToken(grpc::CallbackServerCon
                                                                {"principal_id", principal.ToString()},
                                                                {"by", call.principal().name}});
                               }
-                              ToProto(issued.token, *response.mutable_token());
-                              response.set_text(std::move(issued.text));
-                              response.set_replayed(issued.replayed);
+                              ToProto(std::move(issued), response);
                               return absl::OkStatus();
                             });
 }
@@ -74,10 +72,7 @@ grpc::ServerUnaryReactor* AgentTokenRpc::RotateAgentToken(grpc::CallbackServerCo
                                                                 {"name", rotated.old.name},
                                                                 {"by", call.principal().name}});
                               }
-                              ToProto(rotated.issued.token, *response.mutable_token());
-                              ToProto(rotated.old, *response.mutable_rotated());
-                              response.set_text(std::move(rotated.issued.text));
-                              response.set_replayed(rotated.issued.replayed);
+                              ToProto(std::move(rotated), response);
                               return absl::OkStatus();
                             });
 }

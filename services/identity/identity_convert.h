@@ -1,6 +1,8 @@
 // Between the contract and the domain, nothing else.
 #pragma once
 
+#include <utility>
+
 #include "absl/status/statusor.h"
 #include "libs/rpc/call_context.h"
 #include "libs/rpc/principal.h"
@@ -16,6 +18,18 @@ ListRequest FromProto(const v1::ListTokensRequest& request);
 absl::StatusOr<TokenId> ParseTokenId(std::string_view text);
 
 void ToProto(const Token& token, v1::Token& out);
+// An answer with a token's text, and with what it replaces: of each service that makes tokens.
+template <class Response>
+void ToProto(IssuedToken issued, Response& out) {
+  ToProto(issued.token, *out.mutable_token());
+  out.set_text(std::move(issued.text));
+  out.set_replayed(issued.replayed);
+}
+template <class Response>
+void ToProto(RotatedToken rotated, Response& out) {
+  ToProto(rotated.old, *out.mutable_rotated());
+  ToProto(std::move(rotated.issued), out);
+}
 // What the caller of a method holds.
 void ToProto(const rpc::Principal& principal, v1::GetSelfResponse& out);
 

@@ -25,9 +25,7 @@ grpc::ServerUnaryReactor* IdentityRpc::IssueToken(grpc::CallbackServerContext* c
                                                          {"name", issued.token.name},
                                                          {"by", call.principal().name}});
                               }
-                              ToProto(issued.token, *response.mutable_token());
-                              response.set_text(std::move(issued.text));
-                              response.set_replayed(issued.replayed);
+                              ToProto(std::move(issued), response);
                               return absl::OkStatus();
                             });
 }
@@ -76,10 +74,7 @@ grpc::ServerUnaryReactor* IdentityRpc::RotateToken(grpc::CallbackServerContext* 
                                                           {"name", rotated.old.name},
                                                           {"by", call.principal().name}});
                               }
-                              ToProto(rotated.issued.token, *response.mutable_token());
-                              ToProto(rotated.old, *response.mutable_rotated());
-                              response.set_text(std::move(rotated.issued.text));
-                              response.set_replayed(rotated.issued.replayed);
+                              ToProto(std::move(rotated), response);
                               return absl::OkStatus();
                             });
 }

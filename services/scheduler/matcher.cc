@@ -57,7 +57,7 @@ std::vector<Match> Matcher::Run(int max) {
   while (static_cast<int>(matches.size()) < max && fleet_.free_credits() > 0) {
     const std::optional<lanes::Pick> pick = lanes_.Peek(backlog);
     if (!pick.has_value()) break;
-    const std::uint32_t slot = line_.First(pick->lane, can_take);
+    const std::uint32_t slot = line_.First(pick->lane, run_, can_take);
     if (slot == WaitingLine::kNone) {
       // Passed over, and not charged for it.
       backlog[pick->lane] = {};

@@ -70,9 +70,10 @@ class WaitingLine {
   // False when it was not taken: known, or no room. A newer generation replaces an older one.
   bool Add(const ReadyTask& task, absl::Time now);
   const Entry* Find(const TaskId& id) const;
-  // The next task of the lane whose class `can_take` allows, as a slot; kNone if there is none.
+  // The next task of the lane whose class `can_take` allows, as a slot; kNone if there is none. Within one run what is
+  // not allowed once never is again.
   template <class CanTake>
-  std::uint32_t First(int lane, CanTake can_take);
+  std::uint32_t First(int lane, std::uint64_t run, CanTake can_take);
   const Entry& entry(std::uint32_t slot) const { return entries_[slot]; }
   const Bucket& bucket(std::uint32_t index) const { return buckets_[index]; }
   // Out of the line and charged to its project; answered by Settle.
@@ -128,6 +129,8 @@ class WaitingLine {
   struct ProjectLine {
     // Grows by one with each task served; the least goes next.
     std::uint64_t served = 0;
+    // The run in which nothing of it could be taken.
+    std::uint64_t passed_over = 0;
     std::vector<std::uint32_t> buckets;
   };
   struct Rank {
@@ -190,18 +193,20 @@ class WaitingLine {
 };
 
 template <class CanTake>
-std::uint32_t WaitingLine::First(int lane, CanTake can_take) {
+std::uint32_t WaitingLine::First(int lane, std::uint64_t run, CanTake can_take) {
   if (lane_paused_[lane]) return kNone;
   for (const int rank : {lane * 2, lane * 2 + 1}) {
     for (const auto& [served, project] : ranks_[rank].turn) {
-      if (projects_[project].paused) continue;
+      ProjectLine& line = ranks_[rank].projects[project];
+      if (projects_[project].paused || line.passed_over == run) continue;
       std::uint32_t best = kNone;
-      for (const std::uint32_t index : ranks_[rank].projects[project].buckets) {
+      for (const std::uint32_t index : line.buckets) {
         Bucket& bucket = buckets_[index];
         if (best != kNone && !(bucket.queue.front().id < entries_[best].id)) continue;
         if (can_take(bucket.cls)) best = bucket.queue.front().slot;
       }
       if (best != kNone) return best;
+      line.passed_over = run;
     }
   }
   return kNone;

@@ -34,10 +34,10 @@ class PythonClientTest(unittest.TestCase):
         for package in ("identity", "task_queue"):
             module = __import__(f"switchyard.{package}.v1", fromlist=["v1"])
             module.__path__.append(os.path.join(cls.folder.name, "switchyard", package, "v1"))
-        # One process that serves everything.
+        # One process for both services; a scheduler in it would take the shards that this test wants.
         cls.stack = Stack(start=False)
         cls.addClassCleanup(cls.stack.close)
-        config = {"server": cls.stack.server_section({}), "database": cls.stack.database(), "task_queue": cls.stack.settings}
+        config = {"services": ["identity", "task_queue"], "server": cls.stack.server_section({}), "database": cls.stack.database(), "task_queue": cls.stack.settings}
         cls.process = Process(cls.stack, "switchyard", "switchyard", config, arguments=["run"])
         cls.stack.queues.append(cls.process)
         cls.process.start()

@@ -132,7 +132,7 @@ class Fleet(Stack):
         os.chmod(self.folder, 0o711)
         self.agents = {}
         config = {"server": self.server_section({}), "database": self.database(), "task_queue": self.settings,
-                  "agent_hub": hub or {}, "scheduler": scheduler or {}}
+                  "agent_hub": hub or {}, "identity": {"cache_ttl": "1s"}, "scheduler": scheduler or {}}
         self.identity = None
         self.all = Process(self, "switchyard", "switchyard", config, arguments=["run"])
         self.queues.append(self.all)

@@ -33,7 +33,29 @@ import socket
 server = socket.create_server(('127.0.0.1', $port), backlog=50)
 while True: server.accept()"
 STAND_IN
-cp bin/switchyard-identity bin/switchyard-task-queue
+for service in task-queue agent-hub scheduler; do cp bin/switchyard-identity "bin/switchyard-$service"; done
+cat >bin/yard-agent <<'STAND_IN'
+#!/usr/bin/env bash
+command=$1
+while (($#)); do
+  case $1 in
+    --config) home=$(sed -n 's/^data_dir: //p' "$2") ;;
+    --healthcheck=*) command=check ;;
+  esac
+  shift
+done
+case $command in
+  check) [[ -f $home/running ]] ;;
+  enroll) [[ $(cat) == sye1_line ]] && echo secret >"$home/token" && echo "enrolled" ;;
+  run)
+    [[ -s $home/token ]] || exit 78
+    sleep infinity &
+    trap 'rm -f "$home/running"; kill %1; exit 0' TERM
+    touch "$home/running"
+    wait
+    ;;
+esac
+STAND_IN
 cat >bin/switchyard <<'STAND_IN'
 #!/usr/bin/env bash
 set -e
@@ -47,13 +69,16 @@ STAND_IN
 cat >bin/yard <<'STAND_IN'
 #!/usr/bin/env bash
 echo "$@"
+[[ $* != "agent enroll"* ]] || echo "yard-agent enroll sye1_line"
 STAND_IN
 chmod +x bin/*
 echo "first" >services/sample/sql/migrations/V001__first.sql
 
 # A run of ports that is free now; taken meanwhile, the test says which.
 base=$((20000 + $$ % 20000))
-while ss -Hltn | grep -qE ":($((base + 1))|$((base + 2))|$((base + 81))|$((base + 82))) "; do base=$((base + 100)); done
+while ss -Hltn | grep -qE ":($((base + 1))|$((base + 2))|$((base + 3))|$((base + 4))|$((base + 81))|$((base + 82))|$((base + 83))|$((base + 84))) "; do
+  base=$((base + 100))
+done
 export SWITCHYARD_BIN=$SCRATCH/bin SWITCHYARD_PORT_BASE=$base SWITCHYARD_SKIP_PACKAGES=1
 
 expect() {

@@ -3,18 +3,13 @@
 
 #include <fstream>
 #include <iterator>
-#include <map>
-#include <sstream>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "libs/base/clock.h"
-#include "libs/testing/rpc_test_server.h"
-#include "libs/testing/temp_dir.h"
 #include "tools/yard/output.h"
-#include "tools/yard/run.h"
+#include "tools/yard/testing/command_test.h"
 #include "tools/yard/testing/fake_hub.h"
 #include "tools/yard/testing/fake_services.h"
 
@@ -28,57 +23,21 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 
-struct Result {
-  int code;
-  std::string out;
-  std::string err;
-};
-
-class AgentCommandsTest : public ::testing::Test {
+class AgentCommandsTest : public CommandTest {
  protected:
   AgentCommandsTest() {
     server_.Register(queue_, tq::TaskQueueService::service_full_name());
     server_.Register(hub_, ag::AgentAdminService::service_full_name());
     server_.Start();
-    variables_ = {{"YARD_ADDRESS", server_.server().address()},
-                  {"YARD_TOKEN", "admin-token"},
-                  {"YARD_CONFIG", dir_.File("config.toml")}};
+    variables_["YARD_ADDRESS"] = server_.server().address();
+    variables_["YARD_TOKEN"] = "admin-token";
+    columns_ = 120;
+    pauses_ = 1'000;
   }
   ~AgentCommandsTest() override { server_.Stop(); }
 
-  Result Run(std::vector<std::string> words, const std::string& input = "") {
-    std::istringstream in(input);
-    std::ostringstream out;
-    std::ostringstream err;
-    Host host{.in = in,
-              .out = out,
-              .err = err,
-              .in_is_terminal = terminal_,
-              .out_is_terminal = terminal_,
-              .err_is_terminal = terminal_,
-              .columns = 120,
-              .working_directory = dir_.path(),
-              .environment =
-                  [this](std::string_view name) {
-                    const auto found = variables_.find(name);
-                    return found == variables_.end() ? std::nullopt : std::optional(found->second);
-                  },
-              .clock = clock_,
-              .ids = ids_,
-              .pause = [](absl::Duration) { return true; }};
-    const int code = RunYard(words, host);
-    return {code, out.str(), err.str()};
-  }
-
-  testing::TempDir dir_;
-  testing::RpcTestServer server_;
   FakeTaskQueue queue_{server_.gate()};
   FakeHub hub_{server_.gate()};
-  DisciplinedClock clock_;
-  std::unique_ptr<Rng> rng_ = MakeSystemRng();
-  TimeOrderedIdSource ids_{clock_, *rng_};
-  std::map<std::string, std::string, std::less<>> variables_;
-  bool terminal_ = false;
 };
 
 TEST_F(AgentCommandsTest, ListShowsWhoIsOldAndWhyThereIsNoWork) {

@@ -1,15 +1,11 @@
 // `yard task why` against a scheduler in memory.
-#include <map>
-#include <sstream>
+#include <utility>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "libs/base/clock.h"
 #include "libs/rpc/handler.h"
-#include "libs/testing/rpc_test_server.h"
-#include "libs/testing/temp_dir.h"
 #include "switchyard/scheduler/v1/scheduler_admin.grpc.pb.h"
-#include "tools/yard/run.h"
+#include "tools/yard/testing/command_test.h"
 
 namespace switchyard::yard {
 namespace {
@@ -44,14 +40,16 @@ class FakeScheduler final : public sc::SchedulerAdminService::CallbackService {
   const rpc::Method& explain_ = rpc_.Find("ExplainTask");
 };
 
-class TaskWhyTest : public ::testing::Test {
+class TaskWhyTest : public CommandTest {
  protected:
   TaskWhyTest() {
     server_.Register(scheduler_, sc::SchedulerAdminService::service_full_name());
     server_.Start();
-    variables_ = {{"YARD_SCHEDULER_ADDRESS", server_.server().address()},
-                  {"YARD_TOKEN", "read-token"},
-                  {"YARD_CONFIG", dir_.File("config.toml")}};
+    variables_["YARD_SCHEDULER_ADDRESS"] = server_.server().address();
+    variables_["YARD_TOKEN"] = "read-token";
+    terminal_ = true;
+    columns_ = 120;
+    pauses_ = 1'000;
     sc::ExplainTaskResponse& why = scheduler_.answer;
     why.set_task_id("01920000-0000-7000-8000-000000000001");
     why.set_state(task_queue::v1::TASK_STATE_QUEUED);
@@ -73,39 +71,14 @@ class TaskWhyTest : public ::testing::Test {
   }
   ~TaskWhyTest() override { server_.Stop(); }
 
-  int Run(std::vector<std::string> words) {
-    std::istringstream in;
-    std::ostringstream out;
-    std::ostringstream err;
-    Host host{.in = in,
-              .out = out,
-              .err = err,
-              .in_is_terminal = true,
-              .out_is_terminal = true,
-              .err_is_terminal = true,
-              .columns = 120,
-              .working_directory = dir_.path(),
-              .environment =
-                  [this](std::string_view name) {
-                    const auto found = variables_.find(name);
-                    return found == variables_.end() ? std::nullopt : std::optional(found->second);
-                  },
-              .clock = clock_,
-              .ids = ids_,
-              .pause = [](absl::Duration) { return true; }};
-    const int code = RunYard(words, host);
-    out_ = out.str();
-    err_ = err.str();
-    return code;
+  int Run(const std::vector<std::string>& words) {
+    Result result = CommandTest::Run(words);
+    out_ = std::move(result.out);
+    err_ = std::move(result.err);
+    return result.code;
   }
 
-  testing::TempDir dir_;
-  testing::RpcTestServer server_;
   FakeScheduler scheduler_{server_.gate()};
-  DisciplinedClock clock_;
-  std::unique_ptr<Rng> rng_ = MakeSystemRng();
-  TimeOrderedIdSource ids_{clock_, *rng_};
-  std::map<std::string, std::string, std::less<>> variables_;
   std::string out_;
   std::string err_;
 };

@@ -4,18 +4,13 @@
 #include <atomic>
 #include <fstream>
 #include <iterator>
-#include <map>
-#include <sstream>
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "libs/base/clock.h"
-#include "libs/testing/rpc_test_server.h"
-#include "libs/testing/temp_dir.h"
 #include "tools/yard/help.h"
 #include "tools/yard/output.h"
-#include "tools/yard/run.h"
+#include "tools/yard/testing/command_test.h"
 #include "tools/yard/testing/fake_services.h"
 #include "tools/yard/tree.h"
 
@@ -29,61 +24,22 @@ using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::StartsWith;
 
-struct Result {
-  int code;
-  std::string out;
-  std::string err;
-};
-
-class YardTest : public ::testing::Test {
+class YardTest : public CommandTest {
  protected:
   YardTest() {
     server_.Register(queue_, tq::TaskQueueService::service_full_name());
     server_.Register(identity_, identity::v1::IdentityService::service_full_name());
     server_.Register(process_, admin::v1::ProcessService::service_full_name());
     server_.Start();
-    variables_ = {{"YARD_ADDRESS", server_.server().address()},
-                  {"YARD_IDENTITY_ADDRESS", server_.server().address()},
-                  {"YARD_TOKEN", "admin-token"},
-                  {"YARD_CONFIG", dir_.File("config.toml")}};
+    variables_["YARD_ADDRESS"] = server_.server().address();
+    variables_["YARD_IDENTITY_ADDRESS"] = server_.server().address();
+    variables_["YARD_TOKEN"] = "admin-token";
   }
   ~YardTest() override { server_.Stop(); }
 
-  Result Run(std::vector<std::string> words, const std::string& input = "") {
-    std::istringstream in(input);
-    std::ostringstream out;
-    std::ostringstream err;
-    Host host{.in = in,
-              .out = out,
-              .err = err,
-              .in_is_terminal = terminal_,
-              .out_is_terminal = terminal_,
-              .err_is_terminal = terminal_,
-              .columns = 100,
-              .working_directory = dir_.path(),
-              .environment =
-                  [this](std::string_view name) {
-                    const auto found = variables_.find(name);
-                    return found == variables_.end() ? std::nullopt : std::optional(found->second);
-                  },
-              .clock = clock_,
-              .ids = ids_,
-              .pause = [this](absl::Duration) { return --pauses_ > 0; }};
-    const int code = RunYard(words, host);
-    return {code, out.str(), err.str()};
-  }
-
-  testing::TempDir dir_;
-  testing::RpcTestServer server_;
   FakeTaskQueue queue_{server_.gate()};
   FakeIdentity identity_{server_.gate()};
   FakeProcess process_{server_.gate()};
-  DisciplinedClock clock_;
-  std::unique_ptr<Rng> rng_ = MakeSystemRng();
-  TimeOrderedIdSource ids_{clock_, *rng_};
-  std::map<std::string, std::string, std::less<>> variables_;
-  bool terminal_ = false;
-  int pauses_ = 0;
 };
 
 TEST_F(YardTest, SubmitPrintsTheIdAndSendsATimeOrderedRequestId) {

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/status.h"
@@ -16,14 +17,10 @@ namespace {
 
 namespace tq = task_queue::v1;
 
-absl::Status ListOnce(Session& session) {
-  tq::ListTasksRequest request;
-  *request.mutable_filter() = FilterFromFlags(session.invocation(), session.Now());
-  if (session.invocation().Has("oldest-first")) request.set_order(tq::LIST_ORDER_OLDEST_FIRST);
-  tq::ListTasksResponse all;
-  SY_RETURN_IF_ERROR(ListPages(session, &TaskQueueStub::ListTasks, request, all));
+template <class Response>
+void ShowTasks(Session& session, const Response& all, Table table) {
   Answer answer;
-  answer.table = TaskTable(all.tasks(), session.times());
+  answer.table = std::move(table);
   answer.whole = ToJson(all);
   if (!answer.whole.contains("tasks")) answer.whole["tasks"] = Json::array();
   for (const tq::Task& task : all.tasks()) {
@@ -31,6 +28,15 @@ absl::Status ListOnce(Session& session) {
     answer.names.push_back(task.id());
   }
   session.Show(answer);
+}
+
+absl::Status ListOnce(Session& session) {
+  tq::ListTasksRequest request;
+  *request.mutable_filter() = FilterFromFlags(session.invocation(), session.Now());
+  if (session.invocation().Has("oldest-first")) request.set_order(tq::LIST_ORDER_OLDEST_FIRST);
+  tq::ListTasksResponse all;
+  SY_RETURN_IF_ERROR(ListPages(session, &TaskQueueStub::ListTasks, request, all));
+  ShowTasks(session, all, TaskTable(all.tasks(), session.times()));
   RemarkMore(session, all.next_page_token());
   return absl::OkStatus();
 }
@@ -133,15 +139,7 @@ absl::Status DeadLetterList(Session& session) {
   *request.mutable_filter() = FilterFromFlags(session.invocation(), session.Now());
   tq::ListDeadLettersResponse all;
   SY_RETURN_IF_ERROR(ListPages(session, &TaskQueueStub::ListDeadLetters, request, all));
-  Answer answer;
-  answer.table = DeadLetterTable(all.tasks(), session.times());
-  answer.whole = ToJson(all);
-  if (!answer.whole.contains("tasks")) answer.whole["tasks"] = Json::array();
-  for (const tq::Task& task : all.tasks()) {
-    answer.items.push_back(ToJson(task));
-    answer.names.push_back(task.id());
-  }
-  session.Show(answer);
+  ShowTasks(session, all, DeadLetterTable(all.tasks(), session.times()));
   if (session.style().format == Format::kWide) {
     for (const auto& [model, count] : all.count_by_model()) {
       session.Remark(absl::StrCat(model.empty() ? "no model" : model, ": ", count));
