@@ -49,7 +49,8 @@ void AgentLoop::State::Dial() {
 agent::v1::AgentMessage AgentLoop::State::MakeHello() const {
   agent::v1::AgentMessage message;
   agent::v1::Hello& hello = *message.mutable_hello() = ToHello(core.Hello());
-  for (const char* feature : {"kind.command", "phase", "logs", "confirm", "status"}) hello.add_features(feature);
+  for (const char* feature : {"kind.command", "progress", "phase", "logs", "blocked", "confirm", "status"})
+    hello.add_features(feature);
   hello.set_software_version(options.software_version);
   hello.set_host_name(ToText(options.host_name, 256));
   for (const std::string& capability : options.capabilities) hello.add_capabilities(capability);
