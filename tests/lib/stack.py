@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import urllib.request
 import uuid
 
 import yaml
@@ -108,6 +109,13 @@ class Process:
                 wait_until(ready, f"{self.name} to be ready", timeout, every=0.05)
             except AssertionError as failure:
                 raise AssertionError(f"{failure}:\n{self.tail()}") from None
+
+    def metrics(self):
+        """What Prometheus would scrape: the value of each series, by its name and labels."""
+        port = [line["metrics_port"] for line in self.lines() if line.get("msg") == "serving"][-1]
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+            series = [line.rsplit(" ", 1) for line in answer.read().decode().splitlines() if not line.startswith("#")]
+        return {name: float(value) for name, value in series}
 
     def signal(self, number):
         self.process.send_signal(number)

@@ -23,6 +23,8 @@ CONTRACTS = (
     "switchyard/agent/v1/agent_hub.proto",
     "switchyard/agent/v1/agent_dispatch.proto",
     "switchyard/scheduler/v1/scheduler_admin.proto",
+    "switchyard/model_registry/v1/model_registry.proto",
+    "switchyard/model_registry/v1/model_registry_service.proto",
 )
 
 
@@ -46,6 +48,8 @@ from switchyard.agent.v1 import agent_admin_pb2 as agent_admin  # noqa: E402,F40
 from switchyard.agent.v1 import agent_dispatch_pb2 as agent_dispatch  # noqa: E402,F401
 from switchyard.agent.v1 import agent_hub_pb2 as agent_hub  # noqa: E402,F401
 from switchyard.identity.v1 import identity_service_pb2 as identity  # noqa: E402,F401
+from switchyard.model_registry.v1 import model_registry_pb2 as models  # noqa: E402,F401
+from switchyard.model_registry.v1 import model_registry_service_pb2 as model_registry  # noqa: E402,F401
 from switchyard.options.v1 import options_pb2 as options  # noqa: E402,F401
 from switchyard.scheduler.v1 import scheduler_admin_pb2 as scheduler_admin  # noqa: E402,F401
 from switchyard.task_queue.v1 import spec_pb2 as spec  # noqa: E402,F401
