@@ -1,5 +1,5 @@
 # sy_fuzz(<name> SOURCES ... DEPS ...): a libFuzzer program in build/<preset>/fuzz. Only with clang and SWITCHYARD_FUZZ,
-# best in a build of its own: CC=clang CXX=clang++ cmake -DSWITCHYARD_FUZZ=ON -DSWITCHYARD_SANITIZE=address.
+# in a build of its own: the preset fuzz, which tools/fuzz builds and runs.
 option(SWITCHYARD_FUZZ "Build the fuzz programs; needs clang" OFF)
 if(SWITCHYARD_FUZZ AND NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   message(FATAL_ERROR "SWITCHYARD_FUZZ needs clang, this is ${CMAKE_CXX_COMPILER_ID}")

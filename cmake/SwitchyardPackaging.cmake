@@ -1,7 +1,8 @@
 # What tools/build --package puts into .deb files: the services, the command line, the remote executor.
 # Dependencies are what the binaries link, found by dpkg-shlibdeps, so a package serves the Debian release it was made on.
 
-set(SWITCHYARD_SERVICE_BINARIES switchyard switchyard-task-queue switchyard-identity switchyard-agent-hub switchyard-scheduler)
+set(SWITCHYARD_SERVICE_BINARIES switchyard switchyard-task-queue switchyard-identity switchyard-agent-hub switchyard-scheduler
+    switchyard-model-registry)
 set(SWITCHYARD_COMPONENTS "")
 
 foreach(binary ${SWITCHYARD_SERVICE_BINARIES})
@@ -10,6 +11,9 @@ foreach(binary ${SWITCHYARD_SERVICE_BINARIES})
     list(APPEND SWITCHYARD_COMPONENTS services)
   endif()
 endforeach()
+if(TARGET switchyard-model-registry)
+  install(DIRECTORY "${CMAKE_SOURCE_DIR}/deploy/config/" DESTINATION share/switchyard/config COMPONENT services)
+endif()
 if(TARGET yard)
   install(TARGETS yard RUNTIME DESTINATION bin COMPONENT yard)
   list(APPEND SWITCHYARD_COMPONENTS yard)

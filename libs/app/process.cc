@@ -1,5 +1,7 @@
 #include "libs/app/process.h"
 
+#include <sys/resource.h>
+
 #include <optional>
 #include <string>
 #include <utility>
@@ -26,6 +28,15 @@ constexpr std::size_t kBlockingQueue = 4'096;
 constexpr std::size_t kThreadsWithoutDatabase = 2;
 constexpr absl::Duration kProbe = absl::Seconds(2);
 
+double ProcessorSeconds() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+  };
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
 struct RequiredSchema {
   std::string name;
   const std::vector<pg::Migration>* migrations;
@@ -44,10 +55,15 @@ struct RemoteIdentity {
 
 struct Database {
   Database(pg::ConnectOptions options, const pg::PoolOptions& pool_options, Rng& rng, DisciplinedClock& clock)
-      : connect(std::move(options)), pool(connect, pool_options, rng), database_clock(pool, clock) {}
+      : connect(std::move(options)),
+        pool(connect, pool_options, rng),
+        probes(connect, {.max_sessions = 2, .acquire_timeout = pool_options.acquire_timeout}, rng),
+        database_clock(probes, clock) {}
 
   const pg::ConnectOptions connect;
   pg::Pool pool;
+  // Sessions of readiness and of the clock, so that neither waits behind work, however much there is.
+  pg::Pool probes;
   pg::DatabaseClock database_clock;
 };
 
@@ -70,6 +86,10 @@ class OwnTokenAuthenticator final : public rpc::Authenticator {
     if (EqualInConstantTime(token, token_)) return answer(own_);
     others_->Authenticate(token, std::move(answer));
   }
+  void AuthenticateAnew(std::string_view token, Answer answer) override {
+    if (EqualInConstantTime(token, token_)) return answer(own_);
+    others_->AuthenticateAnew(token, std::move(answer));
+  }
 
  private:
   const std::unique_ptr<rpc::Authenticator> others_;
@@ -86,7 +106,10 @@ struct Process::State {
         own_token(SecureToken("sy_own_")),
         own_caller(clock, *rng, timer, &own_token),
         readiness(
-            "readiness", [this] { Check(); }, [] { return absl::Seconds(1); }) {}
+            "readiness", [this] { Check(); }, [] { return absl::Seconds(1); }) {
+    probes.push_back(metrics.AddProbe("switchyard_process_cpu_seconds", "Processor time that this process has taken.",
+                                      ProcessorSeconds));
+  }
 
   void AddDatabase(pg::ConnectOptions options, const config::v1::DatabaseConfig& config) {
     database.emplace(std::move(options), ToPoolOptions(config), *rng, clock);
@@ -95,6 +118,9 @@ struct Process::State {
                                       [&pool] { return static_cast<double>(pool.in_use()); }));
     probes.push_back(metrics.AddProbe("switchyard_pg_sessions_idle", "Database sessions that are free.",
                                       [&pool] { return static_cast<double>(pool.idle()); }));
+    probes.push_back(metrics.AddProbe("switchyard_clock_doubted_seconds",
+                                      "How far the database's clock jumped, while the jump is not followed yet.",
+                                      [this] { return absl::ToDoubleSeconds(clock.doubted()); }));
     probes.push_back(metrics.AddProbe("switchyard_pg_waiting", "Callers that wait for a database session.",
                                       [&pool] { return static_cast<double>(pool.waiting()); }));
   }
@@ -107,7 +133,7 @@ struct Process::State {
   void Check() {
     if (!database.has_value()) return;
     MutexLock lock(checking);
-    const absl::Status answers = database->pool.Probe(kProbe);
+    const absl::Status answers = database->probes.Probe(kProbe);
     if (answers.ok() != database_told || !told_once) {
       if (answers.ok()) LogInfo("the database answers", {{"database", database->connect.Describe()}});
       if (!answers.ok()) LogWarning("the database does not answer", {{"error", answers}});
@@ -271,6 +297,7 @@ void Process::Stop() {
   if (state_->database.has_value()) {
     state_->database->database_clock.Stop();
     state_->database->pool.Close();
+    state_->database->probes.Close();
   }
   state_->server.reset();
   state_->authenticator.reset();

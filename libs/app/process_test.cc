@@ -104,6 +104,15 @@ TEST_F(ProcessTest, IsReadyAgainAfterARestartOfTheDatabase) {
   EXPECT_TRUE(process->server().ready());
 }
 
+TEST_F(ProcessTest, StaysReadyWhileAllSessionsWork) {
+  const std::unique_ptr<Process> process = Make(testing::SharedPostgres().NewDatabase());
+  SY_ASSERT_OK(process->Start());
+  std::vector<pg::Pool::Lease> busy;
+  for (int i = 0; i < process->pool().options().max_sessions; ++i) busy.push_back(*process->pool().Acquire());
+  process->CheckReadiness();
+  EXPECT_TRUE(process->server().ready());
+}
+
 TEST_F(ProcessTest, StopsAppsInTheOppositeOrder) {
   std::vector<std::string> notes;
   {

@@ -12,6 +12,12 @@
 namespace switchyard {
 namespace {
 
+// The reference's answer, without delay.
+DisciplinedClock::Verdict Answer(DisciplinedClock& clock, absl::Time reference) {
+  const std::int64_t now = DisciplinedClock::SteadyNanos();
+  return clock.Discipline(reference, now, now);
+}
+
 TEST(DisciplinedClockTest, ReadsAsTheWallClockAtFirst) {
   const DisciplinedClock clock;
   EXPECT_LT(absl::AbsDuration(clock.Now() - absl::Now()), absl::Seconds(5));
@@ -27,13 +33,46 @@ TEST(DisciplinedClockTest, FollowsTheReferenceForward) {
   EXPECT_LE(clock.Now(), reference + since + absl::Seconds(5));
 }
 
-TEST(DisciplinedClockTest, HoldsStillInsteadOfGoingBack) {
+TEST(DisciplinedClockTest, GoesAtHalfItsSpeedInsteadOfGoingBack) {
   DisciplinedClock clock;
   const absl::Time before = clock.Now();
-  const std::int64_t now = DisciplinedClock::SteadyNanos();
-  clock.Discipline(before - absl::Hours(1), now, now);
-  EXPECT_EQ(clock.Now(), before);
-  EXPECT_EQ(clock.Now(), before);
+  Answer(clock, before - absl::Hours(1));
+  const std::int64_t begin = DisciplinedClock::SteadyNanos();
+  const absl::Time first = clock.Now();
+  EXPECT_GE(first, before);
+  while (DisciplinedClock::SteadyNanos() - begin < 2'000'000) {
+  }
+  const absl::Time second = clock.Now();
+  const absl::Duration took = absl::Nanoseconds(DisciplinedClock::SteadyNanos() - begin);
+  EXPECT_GT(second, first);
+  EXPECT_LE(second - first, took / 2 + absl::Nanoseconds(2));
+}
+
+TEST(DisciplinedClockTest, OneAnswerThatIsFarOffChangesNothing) {
+  DisciplinedClock clock;
+  Answer(clock, clock.Now());
+  for (const absl::Duration jump : {absl::Hours(1), -absl::Hours(1)}) {
+    const absl::Time present = clock.Now();
+    EXPECT_EQ(Answer(clock, present + jump), DisciplinedClock::Verdict::kDoubted);
+    EXPECT_LT(absl::AbsDuration(clock.doubted() - jump), absl::Minutes(1));
+    EXPECT_LT(absl::AbsDuration(clock.Now() - present), absl::Minutes(1));
+    EXPECT_EQ(Answer(clock, clock.Now()), DisciplinedClock::Verdict::kFollowed);
+    EXPECT_EQ(clock.doubted(), absl::ZeroDuration());
+  }
+}
+
+TEST(DisciplinedClockTest, FollowsAJumpThatSeveralAnswersConfirm) {
+  DisciplinedClock clock;
+  Answer(clock, clock.Now());
+  const absl::Time reference = clock.Now() + absl::Hours(1);
+  EXPECT_EQ(Answer(clock, reference), DisciplinedClock::Verdict::kDoubted);
+  // Another one, so the count begins anew.
+  EXPECT_EQ(Answer(clock, reference + absl::Minutes(10)), DisciplinedClock::Verdict::kDoubted);
+  EXPECT_EQ(Answer(clock, reference), DisciplinedClock::Verdict::kDoubted);
+  EXPECT_EQ(Answer(clock, reference), DisciplinedClock::Verdict::kDoubted);
+  EXPECT_LT(clock.Now(), reference - absl::Minutes(50));
+  EXPECT_EQ(Answer(clock, reference), DisciplinedClock::Verdict::kStepped);
+  EXPECT_GE(clock.Now(), reference);
 }
 
 TEST(DisciplinedClockTest, TakesASlowAnswerOnlyAsFarAsItIsCertain) {

@@ -4,6 +4,7 @@
 #include "switchyard/config/v1/agent_hub.pb.h"
 #include "switchyard/config/v1/executor.pb.h"
 #include "switchyard/config/v1/identity.pb.h"
+#include "switchyard/config/v1/model_registry.pb.h"
 #include "switchyard/config/v1/scheduler.pb.h"
 #include "switchyard/config/v1/switchyard.pb.h"
 #include "switchyard/config/v1/task_queue.pb.h"
@@ -17,6 +18,7 @@ std::string ReferencePageOfAllPrograms() {
       {"switchyard-identity", v1::IdentityConfig::descriptor()},
       {"switchyard-agent-hub", v1::AgentHubConfig::descriptor()},
       {"switchyard-scheduler", v1::SchedulerConfig::descriptor()},
+      {"switchyard-model-registry", v1::ModelRegistryConfig::descriptor()},
       {"yard-agent run", v1::ExecutorConfig::descriptor()},
   });
 }

@@ -24,6 +24,7 @@ class DatabaseClock final {
  private:
   Pool& pool_;
   DisciplinedClock& clock_;
+  bool doubting_ = false;
   PeriodicTask task_;
 };
 

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -29,6 +30,9 @@ class Authenticator {
   // UNAUTHENTICATED (TOKEN_INVALID) for a token that is unknown, expired or revoked; anything else means that it could
   // not be found out.
   virtual void Authenticate(std::string_view token, Answer answer) = 0;
+
+  // The same, but what was remembered from more than a second ago does not count.
+  virtual void AuthenticateAnew(std::string_view token, Answer answer) { Authenticate(token, std::move(answer)); }
 };
 
 absl::Status TokenMissing();

@@ -51,12 +51,12 @@ class BidiStream final : public StreamControl,
     events_ = std::make_shared<BidiEvents<In>>(std::move(events));
   }
 
-  // False, and the message is not taken, when the buffer is full or the end is decided. Nothing is written before
-  // Flush(): that one may run callbacks on this thread, so it is called without a lock that they take.
-  bool Enqueue(Out message) {
+  // False, and the message is not taken, when the buffer is full or the end is decided. `joined`: it went into one that
+  // waits. Nothing is written before Flush(), which may run callbacks here: call that without a lock that they take.
+  bool Enqueue(Out message, bool* joined = nullptr) {
     MutexLock lock(mutex_);
     if (final_.has_value()) return false;
-    return queue_.Push(std::move(message), writing_);
+    return queue_.Push(std::move(message), writing_, joined);
   }
   void Flush() {
     Act([] {});
@@ -100,7 +100,7 @@ class BidiStream final : public StreamControl,
       // OnDone needs the lock, so the server context is alive here.
       if (final_.has_value() && ++closing_sweeps_ > patience) server_context_->TryCancel();
       if (!final_.has_value() && !token_.empty() && gate_.clock().Now() >= recheck_at_) {
-        recheck_at_ = gate_.clock().Now() + recheck_;
+        recheck_at_ = gate_.RecheckAt(recheck_);
         recheck = true;
       }
     }
@@ -118,7 +118,7 @@ class BidiStream final : public StreamControl,
         token_(admission.token),
         context_(std::move(admission.context)),
         queue_(limits, join),
-        recheck_at_(start_ + limits.recheck) {}
+        recheck_at_(gate.RecheckAt(limits.recheck)) {}
 
   std::shared_ptr<BidiEvents<In>> Events() {
     MutexLock lock(mutex_);

@@ -14,6 +14,9 @@
 namespace switchyard::rpc {
 namespace {
 
+// Streams that share a token are rechecked by one question.
+constexpr absl::Duration kAnew = absl::Seconds(1);
+
 using Digest = std::array<std::uint8_t, 32>;
 
 absl::Status IdentityUnavailable() {
@@ -48,7 +51,8 @@ class CachingAuthenticator::State final : public std::enable_shared_from_this<St
     return principal;
   }
 
-  void Authenticate(std::string_view token, Answer answer) {
+  // Entries that were asked for before `since` do not count.
+  void Authenticate(std::string_view token, Answer answer, absl::Time since) {
     const Digest digest = Sha256(token);
     const absl::Time now = clock_.Now();
     Result result = IdentityUnavailable();
@@ -56,7 +60,7 @@ class CachingAuthenticator::State final : public std::enable_shared_from_this<St
     bool ask = false;
     {
       MutexLock lock(mutex_);
-      if (const Entry* entry = Find(digest, now); entry != nullptr) {
+      if (const Entry* entry = Find(digest, now); entry != nullptr && entry->asked >= since) {
         result = entry->result;
       } else if (waiting_count_ < options_.max_waiting) {
         known = false;
@@ -69,6 +73,8 @@ class CachingAuthenticator::State final : public std::enable_shared_from_this<St
     if (known) return answer(std::move(result));
     if (ask) Ask(token, digest, now);
   }
+
+  absl::Time Now() const { return clock_.Now(); }
 
   void Clear() {
     MutexLock lock(mutex_);
@@ -167,7 +173,10 @@ CachingAuthenticator::~CachingAuthenticator() = default;
 
 std::shared_ptr<const Principal> CachingAuthenticator::Cached(std::string_view token) { return state_->Cached(token); }
 void CachingAuthenticator::Authenticate(std::string_view token, Answer answer) {
-  state_->Authenticate(token, std::move(answer));
+  state_->Authenticate(token, std::move(answer), absl::InfinitePast());
+}
+void CachingAuthenticator::AuthenticateAnew(std::string_view token, Answer answer) {
+  state_->Authenticate(token, std::move(answer), state_->Now() - kAnew);
 }
 void CachingAuthenticator::Clear() { state_->Clear(); }
 std::size_t CachingAuthenticator::size() const { return state_->size(); }

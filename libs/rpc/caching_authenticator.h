@@ -34,6 +34,7 @@ class CachingAuthenticator final : public Authenticator {
 
   std::shared_ptr<const Principal> Cached(std::string_view token) override;
   void Authenticate(std::string_view token, Answer answer) override;
+  void AuthenticateAnew(std::string_view token, Answer answer) override;
 
   // Forgets all answers, for example when told of a revocation.
   void Clear();

@@ -159,6 +159,24 @@ TEST_F(CachingAuthenticatorTest, BoundsTheCallsThatWait) {
   EXPECT_THAT(results_[0], IsError("IDENTITY_UNAVAILABLE"));
 }
 
+TEST_F(CachingAuthenticatorTest, AskedAnewItTakesNoAnswerFromBefore) {
+  Ask();
+  backend_.AnswerAll(Known());
+  const auto note = [this](Authenticator::Result result) { results_.push_back(std::move(result)); };
+  // Many streams of one token are rechecked at once.
+  cache_.AuthenticateAnew("t", note);
+  EXPECT_EQ(backend_.tokens.size(), 1u);
+  clock_.Advance(absl::Seconds(2));
+  cache_.AuthenticateAnew("t", note);
+  cache_.AuthenticateAnew("t", note);
+  EXPECT_EQ(backend_.tokens.size(), 2u);
+  backend_.AnswerAll(TokenInvalid());
+  ASSERT_EQ(results_.size(), 4u);
+  EXPECT_THAT(results_[2], IsError("TOKEN_INVALID"));
+  EXPECT_THAT(results_[3], IsError("TOKEN_INVALID"));
+  EXPECT_EQ(cache_.Cached("t"), nullptr);
+}
+
 TEST_F(CachingAuthenticatorTest, ClearingAlsoVoidsAnswersUnderWay) {
   Ask();
   cache_.Clear();

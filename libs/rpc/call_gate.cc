@@ -189,17 +189,21 @@ void CallGate::Authenticate(std::string_view token, const Method& method, CallCo
   });
 }
 
+absl::Time CallGate::RecheckAt(absl::Duration recheck) { return clock_.Now() + recheck * (0.6 + 0.4 * rng_.Unit()); }
+
 void CallGate::Recheck(std::string_view token, const Method& method, std::weak_ptr<StreamControl> stream) {
-  authenticator_.Authenticate(token, [this, &method, stream = std::move(stream)](const Authenticator::Result& result) {
-    // The stream being alive keeps its server, and so this gate, from going.
-    const std::shared_ptr<StreamControl> open = stream.lock();
-    if (open == nullptr) return;
-    if (result.ok()) {
-      if (const absl::Status allowed = CheckScope(method, **result); !allowed.ok()) open->CloseWith(allowed);
-    } else if (result.status().code() == absl::StatusCode::kUnauthenticated) {
-      open->CloseWith(result.status());
-    }
-  });
+  authenticator_.AuthenticateAnew(token,
+                                  [this, &method, stream = std::move(stream)](const Authenticator::Result& result) {
+                                    // The stream being alive keeps its server, and so this gate, from going.
+                                    const std::shared_ptr<StreamControl> open = stream.lock();
+                                    if (open == nullptr) return;
+                                    if (result.ok()) {
+                                      if (const absl::Status allowed = CheckScope(method, **result); !allowed.ok())
+                                        open->CloseWith(allowed);
+                                    } else if (result.status().code() == absl::StatusCode::kUnauthenticated) {
+                                      open->CloseWith(result.status());
+                                    }
+                                  });
 }
 
 grpc::Status CallGate::Leave(const Method& method, Kind kind, absl::Time start, const absl::Status& status,

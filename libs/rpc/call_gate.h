@@ -71,6 +71,8 @@ class CallGate {
   void Authenticate(std::string_view token, const Method& method, CallContext& context,
                     std::function<void(const absl::Status&)> then);
 
+  // When a stream whose token counts now is rechecked: within `recheck`, not all streams at once.
+  absl::Time RecheckAt(absl::Duration recheck);
   // Closes the stream if its token has been revoked or has expired meanwhile; an authenticator that cannot tell
   // changes nothing.
   void Recheck(std::string_view token, const Method& method, std::weak_ptr<StreamControl> stream);

@@ -30,7 +30,8 @@ struct ChannelOptions {
   ChannelTls tls;
   // Without TLS only loopback and Unix sockets are spoken to, since a token goes with every call, unless this is set.
   bool allow_insecure = false;
-  std::size_t max_message_bytes = 4u << 20;
+  // Of an answer. Servers bound what they are sent, and their lists to a few MiB a page; single answers may be larger.
+  std::size_t max_message_bytes = 64u << 20;
   absl::Duration keepalive_time = absl::Seconds(20);
   absl::Duration keepalive_timeout = absl::Seconds(10);
 };

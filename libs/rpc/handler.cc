@@ -8,6 +8,7 @@ namespace switchyard::rpc {
 
 void UnaryCall::Finish(std::unique_ptr<UnaryCall> call, const absl::Status& status) {
   grpc::ServerUnaryReactor* const reactor = call->reactor;
+  if (call->kept != nullptr && status.ok()) call->kept->Answer();
   grpc::Status answer =
       call->gate.Leave(call->method, CallGate::Kind::kUnary, call->start, status, call->context.get());
   call.reset();

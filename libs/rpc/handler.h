@@ -38,6 +38,14 @@
 
 namespace switchyard::rpc {
 
+// What lives as long as a unary call.
+class KeptForCall {
+ public:
+  virtual ~KeptForCall() = default;
+  // Before the call is answered OK.
+  virtual void Answer() = 0;
+};
+
 // A unary call under way: owned by its Done.
 struct UnaryCall {
   CallGate& gate;
@@ -46,6 +54,7 @@ struct UnaryCall {
   grpc::ServerUnaryReactor* reactor;
   absl::Time start;
   std::unique_ptr<CallContext> context;
+  std::unique_ptr<KeptForCall> kept = nullptr;
 
   // Answers; neither the call nor request, response and context may be touched afterwards.
   static void Finish(std::unique_ptr<UnaryCall> call, const absl::Status& status);
@@ -62,6 +71,8 @@ class Done {
 
   // A second call stops the process.
   void operator()(const absl::Status& status);
+  // Once, before the answer.
+  void Keep(std::unique_ptr<KeptForCall> kept) { call_->kept = std::move(kept); }
   // True once the client has gone or the deadline has passed: work that only serves the answer may be dropped.
   bool IsCancelled() const { return call_->server_context->IsCancelled(); }
   // As gRPC names it, for logs only: "ipv4:127.0.0.1:40000".

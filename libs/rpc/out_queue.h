@@ -19,13 +19,14 @@ class OutQueue {
   OutQueue(StreamLimits limits, Join join) : limits_(limits), join_(join) {}
 
   // False when the bound is reached. `front_taken`: the front is being written and must not change. One message larger
-  // than the bound is taken by an empty queue.
-  bool Push(Out message, bool front_taken) {
+  // than the bound is taken by an empty queue. `joined`: told whether it became part of one that waits.
+  bool Push(Out message, bool front_taken, bool* joined = nullptr) {
     const std::size_t bytes = message.ByteSizeLong();
     if (!entries_.empty() && bytes_ + bytes > limits_.max_bytes) return false;
     if (join_ != nullptr && entries_.size() > (front_taken ? 1u : 0u) && join_(entries_.back().message, message)) {
       entries_.back().bytes += bytes;
       bytes_ += bytes;
+      if (joined != nullptr) *joined = true;
       return true;
     }
     if (entries_.size() >= limits_.max_messages) return false;

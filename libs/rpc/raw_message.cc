@@ -1,9 +1,14 @@
 #include "libs/rpc/raw_message.h"
 
-#include <google/protobuf/message_lite.h>
+#include <google/protobuf/message.h>
 #include <grpcpp/support/proto_buffer_reader.h>
 
 #include <cstdint>
+#include <string>
+#include <vector>
+
+#include "libs/base/status.h"
+#include "libs/rpc/wire_faults.h"
 
 namespace switchyard::rpc {
 
@@ -18,6 +23,17 @@ bool ParseBuffer(grpc::ByteBuffer& buffer, google::protobuf::MessageLite& messag
   const bool parsed = reader.status().ok() && message.ParseFromZeroCopyStream(&reader) && reader.status().ok();
   buffer.Clear();
   return parsed;
+}
+
+absl::Status ParseRequest(const grpc::ByteBuffer& buffer, google::protobuf::Message& message) {
+  // The reader only reads.
+  grpc::ProtoBufferReader reader(const_cast<grpc::ByteBuffer*>(&buffer));
+  if (reader.status().ok() && message.ParseFromZeroCopyStream(&reader) && reader.status().ok()) return absl::OkStatus();
+  std::string bytes;
+  std::vector<grpc::Slice> slices;
+  if (!buffer.Dump(&slices).ok()) return absl::InternalError("a request cannot be read");
+  for (const grpc::Slice& slice : slices) bytes.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
+  return InvalidFields(WireFaults(*message.GetDescriptor(), bytes));
 }
 
 }  // namespace switchyard::rpc

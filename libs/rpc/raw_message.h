@@ -4,7 +4,10 @@
 #include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/server_callback.h>
 
+#include "absl/status/status.h"
+
 namespace google::protobuf {
+class Message;
 class MessageLite;
 }  // namespace google::protobuf
 
@@ -16,5 +19,7 @@ using RawBidiReactor = grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffe
 grpc::ByteBuffer ToBuffer(const google::protobuf::MessageLite& message);
 // False for what is no such message. The buffer is empty afterwards.
 bool ParseBuffer(grpc::ByteBuffer& buffer, google::protobuf::MessageLite& message);
+// INVALID_ARGUMENT, reason INVALID_FIELD, with the fields that are at fault (see WireFaults). The buffer stays.
+absl::Status ParseRequest(const grpc::ByteBuffer& buffer, google::protobuf::Message& message);
 
 }  // namespace switchyard::rpc

@@ -34,6 +34,7 @@ namespace {
 
 // By then whoever calls over in-process channels has stopped.
 constexpr absl::Duration kInProcessDeadline = absl::Seconds(1);
+constexpr int kUnlimited = -1;
 constexpr absl::Duration kSweepPeriod = absl::Milliseconds(250);
 
 int Millis(absl::Duration duration) { return static_cast<int>(absl::ToInt64Milliseconds(duration)); }
@@ -217,7 +218,8 @@ absl::Status Server::Start() {
   if (options.channelz) grpc::channelz::experimental::InitChannelzService();
   grpc::ServerBuilder builder;
   builder.SetMaxReceiveMessageSize(static_cast<int>(options.max_message_bytes));
-  builder.SetMaxSendMessageSize(static_cast<int>(options.max_message_bytes));
+  // What was done must be answered: an answer that cannot be sent is a call whose effect nobody learns of.
+  builder.SetMaxSendMessageSize(kUnlimited);
   // With port sharing a taken port would go unnoticed.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, Millis(options.min_ping_interval));
@@ -225,10 +227,6 @@ absl::Status Server::Start() {
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, Millis(options.keepalive_time));
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, Millis(options.keepalive_timeout));
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
-  if (options.max_connection_age > absl::ZeroDuration()) {
-    builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS, Millis(options.max_connection_age));
-    builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS, Millis(options.max_connection_age_grace));
-  }
   builder.SetOption(std::make_unique<ChosenPlugins>(options.reflection, options.channelz));
   // Only reflection and channelz are served by threads that wait; few suffice.
   builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
@@ -248,7 +246,7 @@ absl::Status Server::Start() {
   }
   grpc::ServerBuilder inner_builder;
   inner_builder.SetMaxReceiveMessageSize(static_cast<int>(options.max_message_bytes));
-  inner_builder.SetMaxSendMessageSize(static_cast<int>(options.max_message_bytes));
+  inner_builder.SetMaxSendMessageSize(kUnlimited);
   inner_builder.SetOption(std::make_unique<ChosenPlugins>(false, false));
   for (grpc::Service* service : state.services) inner_builder.RegisterService(service);
   std::unique_ptr<grpc::Server> inner = inner_builder.BuildAndStart();
@@ -285,7 +283,7 @@ void Server::StopInProcess() { state_->StopInProcess(); }
 
 std::shared_ptr<grpc::Channel> Server::InProcessChannel() {
   grpc::ChannelArguments arguments;
-  arguments.SetMaxReceiveMessageSize(static_cast<int>(state_->options.max_message_bytes));
+  arguments.SetMaxReceiveMessageSize(kUnlimited);
   MutexLock lock(state_->stop_mutex);
   return state_->inner == nullptr ? nullptr : state_->inner->InProcessChannel(arguments);
 }

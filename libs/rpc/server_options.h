@@ -26,16 +26,13 @@ struct ServerOptions {
   // Without TLS only loopback and Unix sockets may be bound, for calls and for metrics, unless this is set.
   bool allow_insecure_bind = false;
   ServerTls tls;
+  // Of what is received; answers are bounded by those who make them.
   std::size_t max_message_bytes = 4u << 20;
   CallLimits limits;
   // Clients that ping more often than this are sent away.
   absl::Duration min_ping_interval = absl::Seconds(10);
   absl::Duration keepalive_time = absl::Seconds(20);
   absl::Duration keepalive_timeout = absl::Seconds(10);
-  // Zero: connections live on. Otherwise clients are told to connect anew after about this long, which spreads them
-  // over replicas; streams end with it, so not for ports that serve agents.
-  absl::Duration max_connection_age;
-  absl::Duration max_connection_age_grace = absl::Seconds(30);
   // "host:port" for Prometheus' scrapes; "" for none.
   std::string metrics_listen;
   // Between not being ready any more and the end of service: the time in which balancers notice.

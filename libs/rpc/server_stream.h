@@ -99,6 +99,11 @@ class ServerStream final : public StreamControl,
     MutexLock lock(mutex_);
     return queue_.size();
   }
+  // What the buffered messages take on the wire; one that waits in many streams counts in each.
+  std::size_t buffered_bytes() const {
+    MutexLock lock(mutex_);
+    return bytes_;
+  }
   // Null principal for a call that was refused.
   const CallContext& context() const { return *context_; }
 
@@ -110,7 +115,7 @@ class ServerStream final : public StreamControl,
       // OnDone needs the lock, so the server context is alive here.
       if (final_.has_value() && ++closing_sweeps_ > patience) server_context_->TryCancel();
       if (!final_.has_value() && !token_.empty() && gate_.clock().Now() >= recheck_at_) {
-        recheck_at_ = gate_.clock().Now() + limits_.recheck;
+        recheck_at_ = gate_.RecheckAt(limits_.recheck);
         recheck = true;
       }
     }
@@ -132,7 +137,7 @@ class ServerStream final : public StreamControl,
         start_(admission.start),
         token_(admission.token),
         context_(std::move(admission.context)),
-        recheck_at_(start_ + limits.recheck) {}
+        recheck_at_(gate.RecheckAt(limits.recheck)) {}
 
   bool Push(std::shared_ptr<const Response> message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     const std::size_t bytes = message->ByteSizeLong();

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "absl/synchronization/notification.h"
+#include "libs/rpc/caching_authenticator.h"
 #include "libs/rpc/echo_service.h"
 #include "libs/rpc/status_convert.h"
 #include "libs/testing/fake_clock.h"
@@ -36,7 +37,7 @@ WatchEchoResponse Message(std::string_view text, std::size_t payload = 0) {
 class ServerStreamTest : public ::testing::TestWithParam<bool> {
  protected:
   void Start(ServerOptions options = RpcTestServer::Options(), StreamLimits limits = {}) {
-    server_.emplace(std::move(options), &clock_, nullptr);
+    server_.emplace(std::move(options), &clock_, authenticator_);
     echo_.emplace(server_->gate());
     echo_->limits = limits;
     echo_->watch = [this](const CallContext& call, const WatchEchoRequest&, std::shared_ptr<Stream> stream) {
@@ -73,6 +74,10 @@ class ServerStreamTest : public ::testing::TestWithParam<bool> {
   }
 
   FakeClock clock_;
+  StaticAuthenticator tokens_;
+  CachingAuthenticator cache_{tokens_, clock_};
+  // Null: the server's own.
+  Authenticator* authenticator_ = nullptr;
   std::optional<RpcTestServer> server_;
   std::optional<EchoRpc> echo_;
   std::unique_ptr<EchoService::StubInterface> stub_;
@@ -201,6 +206,18 @@ TEST_P(ServerStreamTest, ARevokedTokenEndsAnOpenStream) {
   server_->authenticator().Remove("read-token");
   clock_.Advance(absl::Seconds(30));
   closed_.WaitForNotification();
+  EXPECT_THAT(Finish(), IsError("TOKEN_INVALID"));
+}
+
+TEST_P(ServerStreamTest, ARevocationReachesOpenStreamsPastTheCache) {
+  tokens_.Add("read-token", {.id = "read", .name = "read", .scopes = {options::v1::SCOPE_READ}});
+  authenticator_ = &cache_;
+  Start();
+  Open();
+  tokens_.Remove("read-token");
+  // What the cache remembers would count for five more.
+  clock_.Advance(absl::Seconds(25));
+  EXPECT_TRUE(closed_.WaitForNotificationWithTimeout(absl::Seconds(30)));
   EXPECT_THAT(Finish(), IsError("TOKEN_INVALID"));
 }
 

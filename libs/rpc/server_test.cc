@@ -250,6 +250,23 @@ TEST_F(ServerTest, RefusesMessagesAboveTheLimit) {
             absl::StatusCode::kResourceExhausted);
 }
 
+TEST_F(ServerTest, SendsAnswersAboveTheLimitOfWhatItTakes) {
+  ASSERT_THAT(Start(RpcTestServer::Options()), IsOk());
+  constexpr std::size_t kLarge = 20u << 20;
+  echo_->echo = [](const CallContext&, const EchoRequest&, EchoResponse& response, Done done) {
+    response.set_text(std::string(kLarge, 'x'));
+    done(absl::OkStatus());
+  };
+  for (const auto& channel : {server_->channel(), server_->in_process_channel()}) {
+    const auto stub = EchoService::NewStub(channel);
+    const absl::StatusOr<EchoResponse> answer =
+        CallUnary(server_->caller("read-token"), static_cast<EchoService::StubInterface&>(*stub),
+                  &EchoService::StubInterface::Echo, {}, CallOptions());
+    ASSERT_THAT(answer, IsOk());
+    EXPECT_EQ(answer->text().size(), kLarge);
+  }
+}
+
 TEST_F(ServerTest, OffersReflectionAndChannelzOnlyWhenAsked) {
   const auto implements = [&](std::string method) {
     grpc::ClientContext context;

@@ -48,7 +48,9 @@ class AgentHubRpcTest : public ::testing::Test {
     server_.Start();
   }
   void SetUp() override {
-    client_.Connect(server_.in_process_channel(), [this](std::vector<Directive> told) { hub_.Direct(told); });
+    client_.Connect(
+        server_.in_process_channel(), [this](std::vector<Directive> told) { hub_.Direct(told); },
+        [this] { hub_.DirectivesLost(); });
     ticks_.Start();
   }
   void TearDown() override {

@@ -290,8 +290,9 @@ absl::Status AgentHubApp::Serving() {
   SY_ASSIGN_OR_RETURN(parts.identity_channel, parts.process.ChannelTo(parts.neighbours.identity));
   parts.issuer.Set(std::make_shared<IdentityTokenIssuer>(parts.identity_channel,
                                                          parts.process.CallerTo(parts.neighbours.identity.target)));
-  parts.ledger.Connect(std::move(ledger),
-                       [&parts](std::vector<Directive> directives) { parts.hub.Direct(directives); });
+  parts.ledger.Connect(
+      std::move(ledger), [&parts](std::vector<Directive> directives) { parts.hub.Direct(directives); },
+      [&parts] { parts.hub.DirectivesLost(); });
   return absl::OkStatus();
 }
 

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/btree_map.h"
 #include "absl/container/flat_hash_map.h"
 #include "services/agent_hub/hub_messages.h"
 
@@ -104,7 +105,7 @@ class CapacityBook {
   void Share(const AgentId& agent, int free);
 
   std::map<WatchId, Watch> watches_;
-  absl::flat_hash_map<AgentId, Agent> agents_;
+  absl::btree_map<AgentId, Agent> agents_;
   std::vector<WatchId> awakened_;
   std::uint64_t last_watch_ = 0;
 };

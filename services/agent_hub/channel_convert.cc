@@ -172,6 +172,7 @@ bool Fill(av1::Report& from, Report& report, tv1::TaskReport& to) {
       report.text = from.reject().reason();
       to.mutable_rejected()->set_reason(std::move(*from.mutable_reject()->mutable_reason()));
       to.mutable_rejected()->set_message(std::move(*from.mutable_reject()->mutable_message()));
+      to.mutable_rejected()->set_permanent(from.reject().permanent());
       return true;
     case av1::Report::kPhase:
       report.kind = ReportKind::kPhase;

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
+#include "absl/container/btree_map.h"
 #include "absl/time/time.h"
 #include "services/agent_hub/hub_messages.h"
 
@@ -23,6 +23,10 @@ struct HeldEntry {
   absl::Time sent = absl::InfinitePast();
   // The agent did not name it, and the ledger is being asked for it.
   bool missing = false;
+  // It was here when the ledger was asked what the agent owns, so the answer may judge it.
+  bool asked = false;
+  // When the ledger last showed that it is the agent's.
+  absl::Time sure = absl::InfinitePast();
 };
 
 // The assignments of one agent in one session, as the hub believes them. Not thread-safe.
@@ -58,7 +62,8 @@ class HeldTable {
   Verdict Compare(const std::vector<Held>& named, std::int64_t last_assignment, const TaskRef* ignore);
 
  private:
-  absl::flat_hash_map<TaskRef, HeldEntry> entries_;
+  // Ordered, as whatever the hub walks: the same history leads to the same messages.
+  absl::btree_map<TaskRef, HeldEntry> entries_;
   std::array<int, kHeldStates> counts_{};
 };
 

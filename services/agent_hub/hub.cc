@@ -213,6 +213,7 @@ void Hub::SessionOpened(StreamId id, absl::StatusOr<OpenedSession> opened) {
   agent.next_accept = absl::InfiniteFuture();
   agent.last_heard = now;
   agent.listing = false;
+  agent.audit_at = now + rules_.audit * (1 + ShareOf(agent.id));
   agent.probe_ref.reset();
   agent.probe_until = absl::InfiniteFuture();
   agent.facts.connected = true;
@@ -243,7 +244,6 @@ void Hub::SessionOpened(StreamId id, absl::StatusOr<OpenedSession> opened) {
     agent.held.Add(ref, told == named.end() ? HeldState::kRunning : told->second);
   }
   const absl::Duration interval = rules_.heartbeat;
-  const double share = static_cast<double>(absl::HashOf(agent.id) % 1000) / 1000;
   Send(agent, Welcome{.version = kVersion,
                       .features = agent.features,
                       .missing_features = MissingFeatures(hello.features),
@@ -251,8 +251,8 @@ void Hub::SessionOpened(StreamId id, absl::StatusOr<OpenedSession> opened) {
                       .agent_id = agent.id.ToString(),
                       .agent_name = agent.name,
                       .heartbeat_interval = interval,
-                      .heartbeat_offset = interval * share,
-                      .grace = opened->lease,
+                      .heartbeat_offset = interval * ShareOf(agent.id),
+                      .grace = std::max(opened->lease - 2 * rules_.renew, opened->lease / 2),
                       .keep = std::move(opened->keep),
                       .drop = std::move(opened->drop),
                       .now = now});

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/btree_map.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -76,6 +77,9 @@ class Hub {
 
   // ---- What others want of agents.
   void Direct(const Directive& directive);
+  // The feed of directives broke off, perhaps long after the last one came through. Once the ledger answers again, what
+  // every agent holds is compared with it.
+  void DirectivesLost();
   // A person did something to it, at any hub.
   void Touched(const AgentRecord& record);
 
@@ -137,6 +141,9 @@ class Hub {
   void SendWork(Agent& agent, Work work, bool redelivered);
   void SendWaiting(Agent& agent);
   void CheckAcceptance(Agent& agent, absl::Time now);
+  // Asks the ledger what the agent owns, unless that is under way.
+  void AskOwned(Agent& agent);
+  void Audit(Agent& agent, absl::Time now);
   void SettleReport(Agent& agent, const Report& report, const absl::Status& status);
   void PumpReports();
   // Pauses and resumes reading by what waits.
@@ -162,8 +169,9 @@ class Hub {
   IdSource& ids_;
   HubPorts& ports_;
   const std::string hub_id_;
-  absl::flat_hash_map<StreamId, std::unique_ptr<Stream>> streams_;
-  absl::flat_hash_map<AgentId, std::unique_ptr<Agent>> agents_;
+  // Ordered, since they are walked: the same history leads to the same messages.
+  absl::btree_map<StreamId, std::unique_ptr<Stream>> streams_;
+  absl::btree_map<AgentId, std::unique_ptr<Agent>> agents_;
   absl::flat_hash_map<AgentId, Visitor> visitors_;
   std::vector<StreamId> paused_;
   ReportLane lane_;
@@ -173,6 +181,7 @@ class Hub {
   absl::Time renew_at_ = absl::InfinitePast();
   // Calls under way.
   int renewing_ = 0;
+  bool directives_lost_ = false;
   absl::Time prune_at_ = absl::InfinitePast();
   absl::Time turn_at_ = absl::InfinitePast();
   bool draining_ = false;

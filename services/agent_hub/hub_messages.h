@@ -143,6 +143,7 @@ struct Welcome {
   std::string agent_name;
   absl::Duration heartbeat_interval;
   absl::Duration heartbeat_offset;
+  // Ends before the lease does: at the last word that is heard, the last renewal may be some time ago.
   absl::Duration grace;
   std::vector<TaskRef> keep;
   std::vector<TaskRef> drop;

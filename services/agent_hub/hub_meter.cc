@@ -39,24 +39,28 @@ HubMeter::HubMeter(telemetry::Metrics& metrics)
       schedulers_(metrics.AddGauge("switchyard_agent_hub_schedulers", "Open watches of capacity.")) {
   auto& messages =
       metrics.Counters("switchyard_agent_hub_messages_total", "Messages on agents' streams.", {"direction", "kind"});
-  auto& bytes = metrics.Counters("switchyard_agent_hub_bytes_total", "Bytes of these messages.", {"direction"});
-  in_.bytes = &bytes.With({"in"});
-  out_.bytes = &bytes.With({"out"});
+  auto& bytes = metrics.Counters("switchyard_agent_hub_bytes_total", "Bytes of these messages.", {"direction", "kind"});
   for (int kind = 0; kind < kKinds; ++kind) {
     const auto at = static_cast<std::size_t>(kind);
-    in_.messages[at] = &messages.With({"in", at < kReceived.size() ? kReceived[at] : "unknown"});
-    out_.messages[at] = &messages.With({"out", at < kSent.size() ? kSent[at] : "unknown"});
+    const std::string received = at < kReceived.size() ? kReceived[at] : "unknown";
+    const std::string sent = at < kSent.size() ? kSent[at] : "unknown";
+    in_.messages[at] = &messages.With({"in", received});
+    in_.bytes[at] = &bytes.With({"in", received});
+    out_.messages[at] = &messages.With({"out", sent});
+    out_.bytes[at] = &bytes.With({"out", sent});
   }
 }
 
 void HubMeter::Received(int kind, std::size_t bytes) {
-  in_.messages[kind < kKinds ? kind : 0]->Add();
-  in_.bytes->Add(bytes);
+  const std::size_t at = kind < kKinds ? static_cast<std::size_t>(kind) : 0;
+  in_.messages[at]->Add();
+  in_.bytes[at]->Add(bytes);
 }
 
-void HubMeter::Sent(int kind, std::size_t bytes) {
-  out_.messages[kind < kKinds ? kind : 0]->Add();
-  out_.bytes->Add(bytes);
+void HubMeter::Sent(int kind, std::size_t bytes, bool joined) {
+  const std::size_t at = kind < kKinds ? static_cast<std::size_t>(kind) : 0;
+  if (!joined) out_.messages[at]->Add();
+  out_.bytes[at]->Add(bytes);
 }
 
 void HubMeter::Add(const HubTally& tally) {

@@ -17,7 +17,8 @@ class HubMeter final {
 
   // By the number of the field in AgentMessage and HubMessage.
   void Received(int kind, std::size_t bytes);
-  void Sent(int kind, std::size_t bytes);
+  // `joined`: as part of a message that was counted already.
+  void Sent(int kind, std::size_t bytes, bool joined = false);
   void LogBytes(std::size_t bytes) { log_bytes_.Add(bytes); }
   void LogsDropped(std::size_t chunks) { logs_dropped_.Add(chunks); }
 
@@ -29,7 +30,7 @@ class HubMeter final {
   static constexpr int kKinds = 16;
   struct Direction {
     std::array<telemetry::Counter*, kKinds> messages{};
-    telemetry::Counter* bytes = nullptr;
+    std::array<telemetry::Counter*, kKinds> bytes{};
   };
 
   Direction in_;

@@ -35,6 +35,8 @@ struct HubRules {
   absl::Duration probe = absl::Seconds(60);
   // A cancel or an answer that is still outstanding is said again after this long.
   absl::Duration repeat_directive = absl::Seconds(5);
+  // What the ledger did not show to be an agent's for this long is asked about: a withdrawal may have been lost.
+  absl::Duration audit = absl::Seconds(30);
   // How exact the stored time of the last heartbeat is.
   absl::Duration heartbeat_record = absl::Seconds(30);
 

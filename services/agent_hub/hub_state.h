@@ -11,6 +11,12 @@
 
 namespace switchyard::agent_hub {
 
+// From 0 to 1, and another one for each agent, so that not all do the same at once: the end of an id is random.
+inline double ShareOf(const AgentId& agent) {
+  const auto& bytes = agent.uuid().bytes();
+  return (bytes[14] * 256 + bytes[15]) / 65536.0;
+}
+
 struct Hub::Stream {
   enum class Phase { kLoading, kAwaitingHello, kOpening, kLive, kClosing };
 
@@ -66,6 +72,8 @@ struct Hub::Agent {
   absl::Time last_heard;
   int heartbeats_since_overdue = 0;
   bool listing = false;
+  // When what it holds is compared with the ledger.
+  absl::Time audit_at = absl::InfiniteFuture();
   std::optional<TaskRef> probe_ref;
   std::string probe_nonce;
   absl::Time probe_until = absl::InfiniteFuture();

@@ -1,5 +1,6 @@
 #include "services/agent_hub/hub.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -84,6 +85,15 @@ class HubTest : public ::testing::Test {
     hub_.Receive(stream,
                  Heartbeat{.number = ++beats_, .held = std::move(held), .last_assignment = last, .slots = slots}, 100);
   }
+  // Time passes, and the agent says no more than that it is there.
+  void PassQuietly(StreamId stream, absl::Duration time, const std::vector<Held>& held) {
+    const absl::Time end = clock_.Now() + time;
+    while (clock_.Now() < end) {
+      clock_.Advance(std::min(rules_.heartbeat, end - clock_.Now()));
+      Beat(stream, held, 0);
+      hub_.Tick();
+    }
+  }
   // Answers every call with reports, all items alike.
   void Commit(const absl::Status& status = absl::OkStatus()) {
     while (!ports_.reports.empty()) {
@@ -148,6 +158,12 @@ TEST_F(HubTest, TellsAnOlderExecutorWhatItLacks) {
   ASSERT_THAT(welcome, SizeIs(1));
   EXPECT_THAT(welcome[0].features, ElementsAre("kind.command", "logs", "confirm", "status"));
   EXPECT_THAT(welcome[0].missing_features, ElementsAre("progress", "phase", "blocked"));
+}
+
+TEST_F(HubTest, TellsOfAGraceThatEndsBeforeTheLeaseWhicheverRenewalWasTheLast) {
+  const StreamId stream = Join(NewAgent(), Greeting());
+  // Of 30 s, renewed every 5 s.
+  EXPECT_EQ(ports_.Take<Welcome>(stream).at(0).grace, absl::Seconds(20));
 }
 
 TEST_F(HubTest, RefusesAVersionThatItDoesNotSpeak) {
@@ -302,6 +318,89 @@ TEST_F(HubTest, AnAssignmentLostOnTheWayIsSentAgain) {
   const auto again = ports_.Take<Assign>(stream);
   ASSERT_THAT(again, SizeIs(1));
   EXPECT_TRUE(again[0].redelivered);
+}
+
+TEST_F(HubTest, AWithdrawalThatWasLostIsMadeUpFor) {
+  const AgentId agent = NewAgent();
+  const WatchId watch = hub_.OpenWatch();
+  const StreamId stream = Join(agent, Greeting(3));
+  const TaskRef lost = NewTask();
+  const TaskRef owned = NewTask();
+  SY_ASSERT_OK(hub_.Dispatch(watch, agent, epoch_, MakeWork(lost, absl::Hours(1))));
+  SY_ASSERT_OK(hub_.Dispatch(watch, agent, epoch_, MakeWork(owned, absl::Hours(1))));
+  Say(stream, 1, lost, ReportKind::kBlocked);
+  Say(stream, 2, owned, ReportKind::kBlocked);
+  Commit();
+  PassQuietly(stream, rules_.audit * 2, {{lost, HeldState::kBlocked}, {owned, HeldState::kBlocked}});
+  ASSERT_THAT(ports_.lists, SizeIs(1));
+  // What comes while the question is under way is not judged by its answer.
+  const TaskRef late = NewTask();
+  SY_ASSERT_OK(hub_.Dispatch(watch, agent, epoch_, MakeWork(late, absl::Hours(1))));
+  ports_.Take<Assign>(stream);
+  std::vector<Work> works;
+  works.push_back({.ref = owned, .body = nullptr});
+  // Ended meanwhile, or not here yet.
+  works.push_back(MakeWork(NewTask()));
+  hub_.Listed(agent, epoch_, std::move(works));
+
+  const auto cancels = ports_.Take<Cancel>(stream);
+  ASSERT_THAT(cancels, SizeIs(1));
+  EXPECT_EQ(cancels[0].ref, lost);
+  EXPECT_TRUE(cancels[0].withdrawn);
+  EXPECT_FALSE(hub_.Holds(stream, lost));
+  EXPECT_TRUE(hub_.Holds(stream, owned));
+  EXPECT_TRUE(hub_.Holds(stream, late));
+  EXPECT_THAT(ports_.Take<Assign>(stream), IsEmpty());
+}
+
+TEST_F(HubTest, AnAuditThatGetsNoAnswerJudgesNothingAndIsRepeated) {
+  const AgentId agent = NewAgent();
+  const WatchId watch = hub_.OpenWatch();
+  const StreamId stream = Join(agent, Greeting());
+  const TaskRef task = NewTask();
+  SY_ASSERT_OK(hub_.Dispatch(watch, agent, epoch_, MakeWork(task, absl::Hours(1))));
+  Say(stream, 1, task, ReportKind::kAccept);
+  Commit();
+  PassQuietly(stream, rules_.audit * 2, {{task, HeldState::kRunning}});
+  ASSERT_THAT(ports_.lists, SizeIs(1));
+  hub_.Listed(agent, epoch_, absl::UnavailableError("away"));
+  EXPECT_TRUE(hub_.Holds(stream, task));
+  PassQuietly(stream, rules_.audit, {{task, HeldState::kRunning}});
+  EXPECT_THAT(ports_.lists, SizeIs(2));
+}
+
+TEST_F(HubTest, WhoeverHoldsNothingOrReportsIsNotAskedAbout) {
+  const AgentId agent = NewAgent();
+  const WatchId watch = hub_.OpenWatch();
+  const StreamId stream = Join(agent, Greeting());
+  PassQuietly(stream, rules_.audit * 3, {});
+  const TaskRef task = NewTask();
+  SY_ASSERT_OK(hub_.Dispatch(watch, agent, epoch_, MakeWork(task, absl::Hours(1))));
+  for (int report = 1; report <= 6; ++report) {
+    Say(stream, report, task, ReportKind::kPhase);
+    Commit();
+    PassQuietly(stream, rules_.audit / 2, {{task, HeldState::kRunning}});
+  }
+  EXPECT_THAT(ports_.lists, IsEmpty());
+}
+
+TEST_F(HubTest, WhenDirectivesMayBeLostEveryAgentIsAskedAboutOnceTheLedgerAnswers) {
+  const AgentId agent = NewAgent();
+  const WatchId watch = hub_.OpenWatch();
+  const StreamId stream = Join(agent, Greeting());
+  const TaskRef task = NewTask();
+  SY_ASSERT_OK(hub_.Dispatch(watch, agent, epoch_, MakeWork(task, absl::Hours(1))));
+  Say(stream, 1, task, ReportKind::kAccept);
+  Commit();
+  hub_.DirectivesLost();
+  hub_.Renewed({{agent, epoch_}}, absl::UnavailableError("away"));
+  const absl::Duration wait = rules_.reconnect_spread + rules_.heartbeat;
+  ASSERT_LT(wait, rules_.audit);
+  PassQuietly(stream, wait, {{task, HeldState::kRunning}});
+  EXPECT_THAT(ports_.lists, IsEmpty());
+  hub_.Renewed({{agent, epoch_}}, std::vector<AgentId>{agent});
+  PassQuietly(stream, wait, {{task, HeldState::kRunning}});
+  EXPECT_THAT(ports_.lists, SizeIs(1));
 }
 
 TEST_F(HubTest, AResumedSessionKeepsItsTasks) {

@@ -96,6 +96,7 @@ void Hub::TickAgent(Agent& agent, absl::Time now) {
     changed = true;
   }
   if (now >= agent.next_accept) CheckAcceptance(agent, now);
+  if (now >= agent.audit_at) Audit(agent, now);
   if (now >= agent.probe_until) EndProbe(agent, ProbeState::kFailed, "it did not come back in time");
   if (changed) Refresh(agent, "time passed");
 }
@@ -127,11 +128,29 @@ void Hub::CheckAcceptance(Agent& agent, absl::Time now) {
   Refresh(agent, "not accepted in time");
 }
 
+void Hub::Audit(Agent& agent, absl::Time now) {
+  agent.audit_at = now + rules_.audit;
+  bool due = false;
+  agent.held.ForEach([&](const TaskRef&, const HeldEntry& entry) {
+    due |= !entry.dropping && entry.state != HeldState::kDone && now - entry.sure >= rules_.audit;
+  });
+  if (due) AskOwned(agent);
+}
+
 void Hub::Renewed(const std::vector<std::pair<AgentId, std::int64_t>>& asked,
                   absl::StatusOr<std::vector<AgentId>> renewed) {
   --renewing_;
   // While the ledger is away the leases stand still.
   if (!renewed.ok()) return;
+  if (std::exchange(directives_lost_, false)) {
+    for (const auto& [id, agent] : agents_) {
+      if (!agent->stream.has_value()) continue;
+      agent->held.ForEach([](const TaskRef&, HeldEntry& entry) { entry.sure = absl::InfinitePast(); });
+      // By then the feed stands again.
+      const absl::Time at = clock_.Now() + rules_.reconnect_spread + rules_.heartbeat * ShareOf(id);
+      agent->audit_at = std::min(agent->audit_at, at);
+    }
+  }
   const absl::flat_hash_set<AgentId> alive(renewed->begin(), renewed->end());
   for (const auto& [id, epoch] : asked) {
     Agent* const agent = FindAgent(id);

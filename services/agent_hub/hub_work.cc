@@ -49,6 +49,7 @@ void Hub::SendWork(Agent& agent, Work work, bool redelivered) {
   entry.number = ++agent.last_number;
   entry.accept_by = work.accept_by;
   entry.sent = now;
+  entry.sure = now;
   agent.next_accept = std::min(agent.next_accept, work.accept_by);
   ++(redelivered ? tally_.redelivered : tally_.assigned);
   Send(agent, Assign{.number = entry.number,
@@ -106,9 +107,8 @@ void Hub::OnHeartbeat(Stream& stream, Agent& agent, const Heartbeat& heartbeat) 
   HeldTable::Verdict verdict = agent.held.Compare(heartbeat.held, heartbeat.last_assignment,
                                                   agent.probe_ref.has_value() ? &*agent.probe_ref : nullptr);
   if (!verdict.missing.empty() && !agent.listing) {
-    agent.listing = true;
     for (const TaskRef& ref : verdict.missing) agent.held.Find(ref)->missing = true;
-    ports_.ListAssigned(agent.id, agent.epoch);
+    AskOwned(agent);
   }
   if (!heartbeat.held.empty()) {
     Send(agent, Reconcile{.heartbeat = heartbeat.number, .drop = std::move(verdict.drop)});
@@ -119,25 +119,52 @@ void Hub::OnHeartbeat(Stream& stream, Agent& agent, const Heartbeat& heartbeat) 
   Refresh(agent, "heartbeat");
 }
 
+void Hub::AskOwned(Agent& agent) {
+  if (agent.listing) return;
+  agent.listing = true;
+  agent.held.ForEach([](const TaskRef&, HeldEntry& entry) { entry.asked = true; });
+  ports_.ListAssigned(agent.id, agent.epoch);
+}
+
 void Hub::Listed(const AgentId& id, std::int64_t epoch, absl::StatusOr<std::vector<Work>> owned) {
   Agent* const agent = FindAgent(id);
   if (agent == nullptr || !agent->stream.has_value() || agent->epoch != epoch) return;
   agent->listing = false;
   if (!owned.ok()) return;
+  const absl::Time now = clock_.Now();
+  bool any_missing = false;
+  agent->held.ForEach([&](const TaskRef&, const HeldEntry& entry) { any_missing |= entry.missing; });
   for (Work& work : *owned) {
     HeldEntry* const entry = agent->held.Find(work.ref);
-    // One that is unknown here may be on its way from a scheduler: it is harmless to be early.
-    if (entry == nullptr || (entry->missing && !entry->dropping && entry->state != HeldState::kDone)) {
+    if (entry != nullptr) {
+      entry->asked = false;
+      entry->sure = now;
+    }
+    // One that is unknown here may be on its way from a scheduler: it is harmless to be early. Or it has just ended, so
+    // nothing is sent where nothing is missing.
+    if (entry == nullptr ? any_missing : entry->missing && !entry->dropping && entry->state != HeldState::kDone) {
       SendWork(*agent, std::move(work), true);
       agent->held.Find(work.ref)->missing = false;
     }
   }
   // What is missing there and unknown to the ledger is over.
   std::vector<TaskRef> gone;
-  agent->held.ForEach([&](const TaskRef& ref, const HeldEntry& entry) {
-    if (entry.missing && entry.state != HeldState::kDone) gone.push_back(ref);
+  std::vector<TaskRef> lost;
+  agent->held.ForEach([&](const TaskRef& ref, HeldEntry& entry) {
+    const bool judged = std::exchange(entry.asked, false);
+    if (entry.state == HeldState::kDone) return;
+    if (entry.missing) {
+      gone.push_back(ref);
+    } else if (judged && !entry.dropping) {
+      lost.push_back(ref);
+    }
   });
   for (const TaskRef& ref : gone) agent->held.Remove(ref);
+  for (const TaskRef& ref : lost) {
+    LogInfo("an agent holds what the ledger has taken back",
+            {{"agent", agent->name}, {"task", ref.task.ToString()}, {"generation", ref.generation}});
+    Withdraw(*agent, ref, "no longer its own");
+  }
   Refresh(*agent, "reconciled");
   Settle();
 }
@@ -251,6 +278,7 @@ void Hub::SettleReport(Agent& agent, const Report& report, const absl::Status& s
   HeldEntry* const entry = agent.held.Find(report.ref);
   if (entry == nullptr) return;
   if (final && entry->state == HeldState::kDone) return agent.held.Remove(report.ref);
+  if (status.ok()) entry->sure = clock_.Now();
   if (!status.ok() && report.kind != ReportKind::kProgress) agent.held.Drop(*entry);
 }
 
@@ -295,6 +323,8 @@ void Hub::Withdraw(Agent& agent, const TaskRef& ref, std::string_view reason) {
   agent.held.Drop(*entry);
   Send(agent, Cancel{.ref = ref, .reason = std::string(reason), .withdrawn = true});
 }
+
+void Hub::DirectivesLost() { directives_lost_ = true; }
 
 void Hub::Direct(const Directive& directive) {
   Agent* const agent = FindAgent(directive.agent);

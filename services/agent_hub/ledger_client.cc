@@ -51,7 +51,8 @@ LedgerClient::LedgerClient(const rpc::Caller& caller, std::string hub_id, absl::
 
 LedgerClient::~LedgerClient() { Disconnect(); }
 
-void LedgerClient::Connect(std::shared_ptr<grpc::Channel> channel, std::function<void(std::vector<Directive>)> told) {
+void LedgerClient::Connect(std::shared_ptr<grpc::Channel> channel, std::function<void(std::vector<Directive>)> told,
+                           std::function<void()> lost) {
   std::shared_ptr<Stub> stub = std::make_shared<Stub>(channel);
   {
     MutexLock lock(mutex_);
@@ -71,8 +72,9 @@ void LedgerClient::Connect(std::shared_ptr<grpc::Channel> channel, std::function
                                     told(std::move(directives));
                                   },
                               .on_end =
-                                  [](const absl::Status& status) {
+                                  [lost = std::move(lost)](const absl::Status& status) {
                                     LogDebug("the watch of directives ended", {{"status", status}});
+                                    lost();
                                   }});
   directives_->Start();
 }

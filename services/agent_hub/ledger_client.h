@@ -29,9 +29,10 @@ class LedgerClient final {
   LedgerClient(const rpc::Caller& caller, std::string hub_id, absl::Duration timeout);
   ~LedgerClient();
 
-  // From now on calls go out, and `told` hears what agents are to be told, from callbacks, one call at a time. The
-  // channel is dropped in Disconnect.
-  void Connect(std::shared_ptr<grpc::Channel> channel, std::function<void(std::vector<Directive>)> told);
+  // From now on calls go out, and `told` hears what agents are to be told, from callbacks, one call at a time; `lost`,
+  // that some of it may not have come. The channel is dropped in Disconnect.
+  void Connect(std::shared_ptr<grpc::Channel> channel, std::function<void(std::vector<Directive>)> told,
+               std::function<void()> lost);
   // Waits for the calls under way. Blocks; not from a callback.
   void Disconnect();
 

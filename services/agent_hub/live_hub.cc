@@ -67,10 +67,14 @@ class LiveHub::Outbox final : public HubPorts {
     const auto found = links_.find(id);
     if (found == links_.end()) return true;
     av1::HubMessage out = ToProto(std::move(message), owner_.hub_id_, owner_.rules_);
-    owner_.deps_.meter.Sent(out.body_case(), out.ByteSizeLong());
+    const int kind = out.body_case();
+    const std::size_t bytes = out.ByteSizeLong();
     MarkDirty(found->second);
+    bool joined = false;
+    const bool taken = found->second->stream->Enqueue(std::move(out), &joined);
+    if (taken) owner_.deps_.meter.Sent(kind, bytes, joined);
     // A stream whose end is decided takes nothing, and is not slow for that.
-    return found->second->stream->Enqueue(std::move(out)) || !found->second->stream->open();
+    return taken || !found->second->stream->open();
   }
   void Close(StreamId id, const absl::Status& status, bool permanent) override {
     const auto found = links_.find(id);
@@ -323,6 +327,10 @@ void LiveHub::Direct(const std::vector<Directive>& directives) {
   With([&](Hub& hub) {
     for (const Directive& directive : directives) hub.Direct(directive);
   });
+}
+
+void LiveHub::DirectivesLost() {
+  With([](Hub& hub) { hub.DirectivesLost(); });
 }
 
 void LiveHub::Touched(const AgentRecord& record) {

@@ -53,6 +53,7 @@ class LiveHub final {
   void Dispatch(agent::v1::DispatchRequest& request, agent::v1::DispatchResponse& response);
 
   void Direct(const std::vector<Directive>& directives);
+  void DirectivesLost();
   void Touched(const AgentRecord& record);
 
   // What passes with time. Never waits for the store.

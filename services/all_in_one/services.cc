@@ -5,6 +5,7 @@
 #include "libs/app/options.h"
 #include "services/agent_hub/app.h"
 #include "services/identity/app.h"
+#include "services/model_registry/app.h"
 #include "services/scheduler/app.h"
 #include "services/task_queue/app.h"
 #include "services/task_queue/doctor.h"
@@ -73,6 +74,14 @@ const std::vector<Service>& AllServices() {
            [](app::Process& process, const config::v1::AllInOneConfig& config) {
              return agent_hub::AgentHubApp::AddTo(process, config.agent_hub(), config.server(),
                                                   {.task_queue = ToTaskQueue(config), .identity = ToIdentity(config)});
+           }},
+      {.name = config::v1::SERVICE_NAME_MODEL_REGISTRY,
+       .schema = model_registry::kSchema,
+       .migrations = model_registry::SchemaMigrations,
+       .checks = model_registry::DoctorChecks,
+       .add =
+           [](app::Process& process, const config::v1::AllInOneConfig& config) {
+             return model_registry::ModelRegistryApp::AddTo(process, config.model_registry());
            }},
       // Keeps nothing.
       {.name = config::v1::SERVICE_NAME_SCHEDULER,

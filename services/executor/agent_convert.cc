@@ -190,6 +190,7 @@ agent::v1::Report ToReport(const Report& report) {
     case ReportKind::kReject:
       message.mutable_reject()->set_reason(ToText(report.reason, kReasonBytes));
       message.mutable_reject()->set_message(ToText(report.message, kMessageBytes));
+      message.mutable_reject()->set_permanent(report.permanent);
       break;
     case ReportKind::kPhase:
       message.mutable_phase()->set_phase(static_cast<queue::Phase>(report.phase));

@@ -295,6 +295,7 @@ TEST_F(AgentLoopTest, WhatIsNotAllowedIsRejected) {
   Assign("t1", "/bin/rm");
   const agent::v1::Report rejected = NextReport();
   EXPECT_EQ(rejected.reject().reason(), "NOT_ALLOWED");
+  EXPECT_TRUE(rejected.reject().permanent());
 }
 
 TEST_F(AgentLoopTest, AnEndInTheHubsAbsenceIsDeliveredLater) {

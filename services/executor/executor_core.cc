@@ -42,7 +42,6 @@ std::vector<HeldTask> ExecutorCore::Held() const {
 
 void ExecutorCore::OnWelcome(const Welcomed& welcome) {
   session_ = welcomed_ever_ = true;
-  lease_over_ = false;
   interval_ = std::max(welcome.heartbeat_interval, absl::Milliseconds(50));
   // A lease cannot be shorter than the time between two signs of it.
   grace_ = std::max(welcome.grace, interval_ * 2);
@@ -65,7 +64,10 @@ void ExecutorCore::OnStreamEnded() {
   std::erase_if(reports_, [](const auto& entry) { return entry.second.report.kind == ReportKind::kReject; });
 }
 
-void ExecutorCore::OnHeard() { heard_ = clock_.Now(); }
+void ExecutorCore::OnHeard() {
+  heard_ = clock_.Now();
+  lease_over_ = false;
+}
 
 // ---- Work that arrives.
 
@@ -95,57 +97,50 @@ void ExecutorCore::Take(Assignment assignment) {
   for (auto at = tasks_.lower_bound({.task_id = key.task_id, .generation = 0});
        at != tasks_.end() && at->first.task_id == key.task_id; ++at) {
     if (at->first.generation > key.generation) {
-      return Refuse(assignment, "STALE_GENERATION", "a newer generation of this task is held");
+      return Refuse(assignment, {.reason = "STALE_GENERATION", .message = "a newer generation of this task is held"});
     }
     stale.push_back(at->first);
   }
   for (const TaskKey& old : stale) Forget(old);
 
-  std::string message;
-  if (const std::string reason = Refusal(assignment, message); !reason.empty()) {
-    return Refuse(assignment, reason, message);
+  if (const Objection objection = ObjectionTo(assignment); !objection.reason.empty()) {
+    return Refuse(assignment, objection);
   }
   tasks_[key] = Task{.assignment = std::move(assignment)};
   Say(key, ReportKind::kAccept);
 }
 
-std::string ExecutorCore::Refusal(const Assignment& assignment, std::string& message) {
+ExecutorCore::Objection ExecutorCore::ObjectionTo(const Assignment& assignment) {
   if (std::find(past_.begin(), past_.end(), assignment.key) != past_.end()) {
-    message = "this executor is done with it already";
-    return "ALREADY_FINISHED";
+    return {.reason = "ALREADY_FINISHED", .message = "this executor is done with it already"};
   }
-  if (draining_) {
-    message = "the executor stops";
-    return "DRAINING";
-  }
-  if (!disk_full_.empty()) {
-    message = disk_full_;
-    return "DISK_FULL";
-  }
+  if (draining_) return {.reason = "DRAINING", .message = "the executor stops"};
+  if (!disk_full_.empty()) return {.reason = "DISK_FULL", .message = disk_full_};
   if (!journal_fault_.empty() && clock_.Now() < journal_at_) {
-    message = journal_fault_;
-    return journal_reason_;
+    return {.reason = journal_reason_, .message = journal_fault_};
   }
   if (tasks_.size() >= limits_.max_held) {
-    message = absl::StrCat("it holds ", tasks_.size(), " tasks that no hub has acknowledged");
-    return "TOO_MANY_HELD";
+    return {.reason = "TOO_MANY_HELD",
+            .message = absl::StrCat("it holds ", tasks_.size(), " tasks that no hub has acknowledged")};
   }
   if (busy() >= limits_.slots) {
-    message = absl::StrCat("all ", limits_.slots, " slots are taken");
-    return "NO_SLOT";
+    return {.reason = "NO_SLOT", .message = absl::StrCat("all ", limits_.slots, " slots are taken")};
   }
   if (const absl::Status status = checker_.Check(assignment); !status.ok()) {
-    message = std::string(status.message());
     const std::string reason = ReasonOf(status);
-    return reason.empty() ? "UNSUPPORTED" : reason;
+    // What its rules forbid and what it cannot read stays so; a missing program or sandbox may come back.
+    return {.reason = reason.empty() ? "UNSUPPORTED" : reason,
+            .message = std::string(status.message()),
+            .permanent = absl::IsPermissionDenied(status) || absl::IsInvalidArgument(status)};
   }
-  return "";
+  return {};
 }
 
-void ExecutorCore::Refuse(const Assignment& assignment, std::string_view reason, std::string_view message) {
+void ExecutorCore::Refuse(const Assignment& assignment, const Objection& objection) {
   Report& report = Say(assignment.key, ReportKind::kReject);
-  report.reason = std::string(reason);
-  report.message = Cut(message);
+  report.reason = objection.reason;
+  report.message = Cut(objection.message);
+  report.permanent = objection.permanent;
 }
 
 Report& ExecutorCore::Say(const TaskKey& key, ReportKind kind) {
@@ -291,11 +286,12 @@ void ExecutorCore::OnFinished(const TaskKey& key, Report end, bool cancelled) {
   if (found == tasks_.end() || found->second.stage == Stage::kDone) return;
   Task& task = found->second;
   if (!cancelled) return End(task, std::move(end));
-  if (task.ending == Ending::kLeaseEnded) {
+  // A network that fails is nobody's failed attempt, unless the work must not run again by itself.
+  if (task.ending == Ending::kLeaseEnded && !task.assignment.retry_when_lost) {
     end.kind = ReportKind::kFail;
     end.reason = "LEASE_ENDED";
     end.message = "stopped: no hub was reached before the lease ended, and the work has effects beyond its workspace";
-    end.permanent = !task.assignment.retry_when_lost;
+    end.permanent = true;
     end.agent_fault = false;
     return End(task, std::move(end));
   }

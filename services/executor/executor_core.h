@@ -159,8 +159,15 @@ class ExecutorCore {
   };
 
   void Take(Assignment assignment);
-  std::string Refusal(const Assignment& assignment, std::string& message);
-  void Refuse(const Assignment& assignment, std::string_view reason, std::string_view message);
+  struct Objection {
+    // "" when there is none.
+    std::string reason;
+    std::string message;
+    // Whenever the task comes.
+    bool permanent = false;
+  };
+  Objection ObjectionTo(const Assignment& assignment);
+  void Refuse(const Assignment& assignment, const Objection& objection);
   Report& Say(const TaskKey& key, ReportKind kind);
   void Stop(Task& task, Ending ending, std::string_view reason);
   // Ends a task that never ran, or whose run is over.

@@ -94,7 +94,7 @@ void ExecutorCore::GiveBackUnsaved(std::string_view reason) {
     const Assignment assignment = std::move(task.assignment);
     at = tasks_.erase(at);
     std::erase_if(reports_, [&](const auto& entry) { return entry.second.report.key == assignment.key; });
-    Refuse(assignment, reason, journal_fault_);
+    Refuse(assignment, {.reason = std::string(reason), .message = journal_fault_});
   }
 }
 

@@ -136,6 +136,21 @@ TEST_F(ExecutorCoreTest, WhatTheBackEndsDoNotTakeIsRejectedWithTheirReason) {
   EXPECT_THAT(Said(), ElementsAre("reject a NOT_ALLOWED"));
 }
 
+TEST_F(ExecutorCoreTest, OnlyWhatItsRulesForbidIsRefusedForGood) {
+  Welcome();
+  const auto permanent = [&](const absl::Status& status, const char* task) {
+    checker_.answer = status;
+    core_->OnAssign({Given(Key(task))});
+    core_->Commit();
+    const std::vector<Report> reports = core_->TakeReports(10);
+    EXPECT_EQ(reports.size(), 1u);
+    return !reports.empty() && reports[0].permanent;
+  };
+  EXPECT_TRUE(permanent(MakeError(absl::StatusCode::kPermissionDenied, "NOT_ALLOWED", "no rule allows rm"), "a"));
+  EXPECT_TRUE(permanent(MakeError(absl::StatusCode::kInvalidArgument, "UNSUPPORTED", "no prompts here"), "b"));
+  EXPECT_FALSE(permanent(MakeError(absl::StatusCode::kUnavailable, "PROGRAM_MISSING", "not installed"), "c"));
+}
+
 TEST_F(ExecutorCoreTest, TheSameAssignmentRunsOnceAndIsAnsweredAgain) {
   Welcome();
   Assign({Given(Key("a"))});
@@ -308,7 +323,9 @@ TEST_F(ExecutorCoreTest, WorkThatIsNotConfirmedIsForgotten) {
 
 TEST_F(ExecutorCoreTest, WhenTheLeaseEndsWorkWithOuterEffectsStopsAndTheRestGoesOn) {
   Welcome();
-  Assign({Given(Key("inner")), Given(Key("outer"), true)});
+  Assignment outer = Given(Key("outer"), true);
+  outer.retry_when_lost = false;
+  Assign({Given(Key("inner")), outer});
   core_->OnConfirmation(Key("outer"), Confirmation::kCurrent);
   core_->Commit();
   core_->OnStreamEnded();
@@ -325,6 +342,20 @@ TEST_F(ExecutorCoreTest, WhenTheLeaseEndsWorkWithOuterEffectsStopsAndTheRestGoes
   EXPECT_THAT(Said(), ElementsAre("accept inner", "accept outer", "fail outer LEASE_ENDED", "complete inner"));
 }
 
+TEST_F(ExecutorCoreTest, WhenTheLeaseEndsWorkThatMayRunAgainIsHandedBackWithoutAFailure) {
+  Welcome();
+  Assign({Given(Key("outer"), true)});
+  core_->OnConfirmation(Key("outer"), Confirmation::kCurrent);
+  core_->Commit();
+  core_->OnStreamEnded();
+  clock_.Advance(kGrace);
+  core_->Tick();
+  EXPECT_THAT(core_->Commit().cancel, ElementsAre(Key("outer")));
+  Finish("outer", true);
+  Welcome();
+  EXPECT_THAT(Said(), ElementsAre("accept outer", "released outer the lease ended"));
+}
+
 TEST_F(ExecutorCoreTest, ASilentHubEndsTheLeaseAlthoughTheStreamStands) {
   Welcome();
   Assign({Given(Key("outer"), true)});
@@ -336,6 +367,20 @@ TEST_F(ExecutorCoreTest, ASilentHubEndsTheLeaseAlthoughTheStreamStands) {
   core_->Tick();
   EXPECT_THAT(core_->Commit().cancel, IsEmpty());
   clock_.Advance(kGrace / 2);
+  core_->Tick();
+  EXPECT_THAT(core_->Commit().cancel, ElementsAre(Key("outer")));
+}
+
+TEST_F(ExecutorCoreTest, AHubThatSpeaksAgainBeginsANewLeaseThatCanEndToo) {
+  Welcome();
+  clock_.Advance(kGrace);
+  core_->Tick();
+  core_->OnHeard();
+  Assign({Given(Key("outer"), true)});
+  core_->OnConfirmation(Key("outer"), Confirmation::kCurrent);
+  core_->Commit();
+  EXPECT_THAT(core_->Commit().cancel, IsEmpty());
+  clock_.Advance(kGrace);
   core_->Tick();
   EXPECT_THAT(core_->Commit().cancel, ElementsAre(Key("outer")));
 }

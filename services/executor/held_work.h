@@ -61,8 +61,9 @@ struct Report {
   // Of a rejection, failure, release or block.
   std::string reason;
   std::string message;
-  // Of a failure.
+  // Of a failure or rejection.
   bool permanent = false;
+  // Of a failure.
   bool agent_fault = false;
   // Of a phase, as the contract numbers it.
   int phase = 0;

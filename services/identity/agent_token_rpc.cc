@@ -64,7 +64,8 @@ grpc::ServerUnaryReactor* AgentTokenRpc::RotateAgentToken(grpc::CallbackServerCo
                               plain.set_request_id(request.request_id());
                               plain.set_token_id(live.front().id.ToString());
                               if (request.has_grace()) *plain.mutable_grace() = request.grace();
-                              SY_ASSIGN_OR_RETURN(const RotateRequest wanted, FromProto(plain, call.principal()));
+                              SY_ASSIGN_OR_RETURN(RotateRequest wanted, FromProto(plain, call.principal()));
+                              wanted.newest_of = principal;
                               SY_ASSIGN_OR_RETURN(RotatedToken rotated, identity_.Rotate(wanted));
                               if (!rotated.issued.replayed) {
                                 LogInfo("agent token rotated", {{"token_id", rotated.old.id.ToString()},

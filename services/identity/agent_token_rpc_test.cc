@@ -92,6 +92,20 @@ TEST_F(AgentTokenRpcTest, RotatesTheNewestAndRevokesAll) {
   EXPECT_EQ(revoked.tokens_size(), 0);
 }
 
+TEST_F(AgentTokenRpcTest, ARepeatedRotationIsAnsweredAsTheFirst) {
+  SY_ASSERT_OK_AND_ASSIGN(const v1::IssueAgentTokenResponse issued, Issue());
+  v1::RotateAgentTokenRequest rotate;
+  rotate.set_request_id("once");
+  rotate.set_principal_id(agent_);
+  SY_ASSERT_OK_AND_ASSIGN(const v1::RotateAgentTokenResponse first, Call(&Stub::RotateAgentToken, rotate));
+  SY_ASSERT_OK_AND_ASSIGN(const v1::RotateAgentTokenResponse again, Call(&Stub::RotateAgentToken, rotate));
+  EXPECT_TRUE(again.replayed());
+  EXPECT_EQ(again.token().token_id(), first.token().token_id());
+  EXPECT_EQ(again.rotated().token_id(), issued.token().token_id());
+  rotate.mutable_grace()->set_seconds(60);
+  EXPECT_THAT(Call(&Stub::RotateAgentToken, rotate), IsError("REQUEST_ID_REUSED"));
+}
+
 TEST_F(AgentTokenRpcTest, DoesNotTouchTokensOfOtherScopes) {
   SY_ASSERT_OK_AND_ASSIGN(
       const IssuedToken root,

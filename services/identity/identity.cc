@@ -130,6 +130,18 @@ absl::StatusOr<Token> Identity::Revoke(const TokenId& id, std::string_view reaso
   return std::move(outcome.token);
 }
 
+absl::StatusOr<absl::Duration> Identity::LifetimeOf(const Token& token) {
+  ListQuery query;
+  query.limit = kMaxPage;
+  query.principal = token.principal;
+  SY_ASSIGN_OR_RETURN(const std::vector<Token> tokens, store_.List(query));
+  Token last = token;
+  for (auto next = tokens.rbegin(); next != tokens.rend(); ++next) {
+    if (next->rotated_from == last.id) last = *next;
+  }
+  return last.expire_time - last.create_time;
+}
+
 absl::StatusOr<RotatedToken> Identity::Rotate(const RotateRequest& request) {
   std::vector<FieldViolation> faults;
   CheckRequestId(request.request_id, faults);
@@ -140,16 +152,20 @@ absl::StatusOr<RotatedToken> Identity::Rotate(const RotateRequest& request) {
   if (!faults.empty()) return InvalidFields(std::move(faults));
 
   SY_ASSIGN_OR_RETURN(const Token old, store_.Find(request.id));
+  SY_ASSIGN_OR_RETURN(const absl::Duration lifetime, LifetimeOf(old));
   const absl::Time now = Now();
   const std::string text = SecureToken(kTokenPrefix);
   NewToken token;
-  token.token = MakeToken(old.name, old.scopes, old.expire_time - old.create_time, request.requester, now);
+  token.token = MakeToken(old.name, old.scopes, lifetime, request.requester, now);
   token.token.principal = old.principal;
   token.token.rotated_from = old.id;
   token.hash = HashOfToken(text);
   token.requester = request.requester.id;
   token.request_id = request.request_id;
-  token.content_hash = HashOf(absl::StrCat("rotate\n", request.id.ToString(), "\n", absl::FormatDuration(grace)));
+  token.content_hash =
+      HashOf(absl::StrCat(request.newest_of.has_value() ? "rotate newest of\n" + request.newest_of->ToString()
+                                                        : "rotate\n" + request.id.ToString(),
+                          "\n", absl::FormatDuration(grace)));
   SY_ASSIGN_OR_RETURN(RotateOutcome outcome,
                       store_.Rotate(token, now + absl::Floor(grace, absl::Microseconds(1)), now));
   switch (outcome.kind) {

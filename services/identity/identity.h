@@ -52,6 +52,9 @@ struct RotateRequest {
   TokenId id;
   // Absent: one hour.
   std::optional<absl::Duration> grace;
+  // Whose newest token `id` is, when it was chosen so: a repeat of the request, which finds another newest one, is then
+  // the same request.
+  std::optional<PrincipalId> newest_of = std::nullopt;
 };
 
 struct RotatedToken {
@@ -84,6 +87,7 @@ class Identity {
   absl::StatusOr<Token> Verify(std::string_view text);
   // TOKEN_NOT_FOUND, LAST_ADMIN_TOKEN.
   absl::StatusOr<Token> Revoke(const TokenId& id, std::string_view reason, bool allow_last_admin);
+  // The new token has the lifetime that the old one was issued with, also when that one is in its grace already.
   // INVALID_FIELD, TOKEN_NOT_FOUND, TOKEN_NOT_LIVE, REQUEST_ID_REUSED.
   absl::StatusOr<RotatedToken> Rotate(const RotateRequest& request);
   // The live tokens of scope agent that the principal has, newest first.
@@ -94,6 +98,8 @@ class Identity {
  private:
   // To the microsecond, as the database keeps it.
   absl::Time Now() const;
+  // What the token was issued with: its own end may have been moved by a rotation, that of its last successor was not.
+  absl::StatusOr<absl::Duration> LifetimeOf(const Token& token);
   Token MakeToken(std::string_view name, Scopes scopes, absl::Duration lifetime, const Requester& requester,
                   absl::Time now);
 

@@ -155,6 +155,18 @@ TEST_F(IdentityTest, RotatesWithAGraceForTheOldText) {
   EXPECT_THAT(identity_.Verify(rotated.issued.text), IsOk());
 }
 
+TEST_F(IdentityTest, ATokenInItsGraceIsRotatedToItsOriginalLifetime) {
+  const IssuedToken issued = Issue(Request());
+  const RotateRequest request = {
+      .requester = {.id = "p-1", .name = "admin"}, .request_id = "", .id = issued.token.id, .grace = absl::Minutes(2)};
+  for (int i = 0; i < 2; ++i) {
+    SY_ASSERT_OK_AND_ASSIGN(const RotatedToken rotated, identity_.Rotate(request));
+    EXPECT_EQ(rotated.issued.token.expire_time, clock_.Now() + absl::Hours(1));
+    EXPECT_EQ(rotated.old.expire_time, issued.token.create_time + absl::Minutes(2));
+    clock_.Advance(absl::Minutes(1));
+  }
+}
+
 TEST_F(IdentityTest, AnswersARepeatedRotationWithoutText) {
   const IssuedToken old = Issue(Request());
   const RotateRequest request = {.requester = {.id = "p-1", .name = "admin"},

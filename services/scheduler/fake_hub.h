@@ -44,6 +44,10 @@ class FakeHub final : public agent::v1::AgentDispatchService::CallbackService {
                       [this](const rpc::CallContext&, const agent::v1::DispatchRequest& request,
                              agent::v1::DispatchResponse& response, rpc::Done done) {
                         MutexLock lock(mutex_);
+                        if (fail_dispatches_ > 0) {
+                          --fail_dispatches_;
+                          return done(absl::InternalError("nobody knows"));
+                        }
                         for (const agent::v1::DispatchItem& item : request.items()) {
                           agent::v1::DispatchResult& result = *response.add_results();
                           result.set_task_id(item.assignment().task_id());
@@ -80,6 +84,10 @@ class FakeHub final : public agent::v1::AgentDispatchService::CallbackService {
     MutexLock lock(mutex_);
     refusal_ = reason;
   }
+  void FailDispatches(int times) {
+    MutexLock lock(mutex_);
+    fail_dispatches_ = times;
+  }
   // Waits until that many tasks came; the last of them.
   agent::v1::DispatchItem AwaitItem(std::size_t count) {
     MutexLock lock(mutex_);
@@ -105,6 +113,7 @@ class FakeHub final : public agent::v1::AgentDispatchService::CallbackService {
   std::int64_t sequence_ ABSL_GUARDED_BY(mutex_) = 0;
   std::shared_ptr<Stream> stream_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, agent::v1::AgentCapacity> agents_ ABSL_GUARDED_BY(mutex_);
+  int fail_dispatches_ ABSL_GUARDED_BY(mutex_) = 0;
   std::string refusal_ ABSL_GUARDED_BY(mutex_);
   std::vector<agent::v1::DispatchItem> items_ ABSL_GUARDED_BY(mutex_);
 };

@@ -169,6 +169,8 @@ void Fleet::RemoveHub(int hub) {
   if (static_cast<std::size_t>(hub) >= by_id_.size()) return;
   std::vector<std::string> ids;
   for (const auto& [id, index] : by_id_[hub]) ids.push_back(id);
+  // The same history leaves the same places free.
+  std::sort(ids.begin(), ids.end());
   for (const std::string& id : ids) Remove(hub, id);
 }
 
@@ -241,6 +243,21 @@ bool Fleet::Avoids(const Class& cls, const Agent& agent) const {
   return cls.avoids && std::binary_search(cls.requirements.avoid.begin(), cls.requirements.avoid.end(), agent.facts.id);
 }
 
+bool Fleet::Refuses(const Class& cls, const Agent& agent) const {
+  const std::vector<std::string>& refuse = cls.requirements.refuse;
+  return !refuse.empty() && std::binary_search(refuse.begin(), refuse.end(), agent.facts.id);
+}
+
+template <class Visit>
+void Fleet::ForEachFitting(const Class& cls, const std::vector<std::string>& ids, Visit visit) const {
+  for (const std::string& id : ids) {
+    for (std::size_t hub = 0; hub < by_id_.size(); ++hub) {
+      const std::optional<AgentRef> agent = Find(static_cast<int>(hub), id);
+      if (agent.has_value() && Fits(cls, agents_[agent->index])) visit(agents_[agent->index]);
+    }
+  }
+}
+
 Fleet::Class& Fleet::Refreshed(ClassIndex index) {
   Class& cls = classes_[Index(index)];
   if (cls.version == version_) return cls;
@@ -258,13 +275,10 @@ Fleet::Class& Fleet::Refreshed(ClassIndex index) {
   }
   int available = 0;
   for (const std::uint32_t kind : cls.kinds) available += kinds_[kind].available;
+  ForEachFitting(cls, cls.requirements.refuse, [&](const Agent& agent) { available -= agent.available() ? 1 : 0; });
   int avoided = 0;
-  for (const std::string& id : cls.requirements.avoid) {
-    for (std::size_t hub = 0; hub < by_id_.size(); ++hub) {
-      const std::optional<AgentRef> agent = Find(static_cast<int>(hub), id);
-      if (agent.has_value() && agents_[agent->index].available() && Fits(cls, agents_[agent->index])) ++avoided;
-    }
-  }
+  ForEachFitting(cls, cls.requirements.avoid,
+                 [&](const Agent& agent) { avoided += agent.available() && !Refuses(cls, agent) ? 1 : 0; });
   cls.avoids = available > avoided && avoided > 0;
   cls.served = available > 0;
   cls.version = version_;
@@ -276,10 +290,11 @@ bool Fleet::Served(ClassIndex cls) { return Refreshed(cls).served; }
 bool Fleet::CanTake(ClassIndex index) {
   const Class& cls = Refreshed(index);
   if (!cls.served) return false;
+  const std::size_t excluded = cls.requirements.refuse.size() + (cls.avoids ? cls.requirements.avoid.size() : 0);
   for (const std::uint32_t kind : cls.kinds) {
-    if (kinds_[kind].free > static_cast<int>(cls.avoids ? cls.requirements.avoid.size() : 0)) return true;
+    if (kinds_[kind].free > static_cast<int>(excluded)) return true;
   }
-  return cls.avoids && Pick(index).has_value();
+  return excluded > 0 && Pick(index).has_value();
 }
 
 std::optional<AgentRef> Fleet::Pick(ClassIndex index, absl::Span<const AgentRef> preferred) {
@@ -287,7 +302,7 @@ std::optional<AgentRef> Fleet::Pick(ClassIndex index, absl::Span<const AgentRef>
   if (!cls.served) return std::nullopt;
   for (const AgentRef ref : preferred) {
     const Agent* const agent = Live(ref);
-    if (agent != nullptr && agent->level >= 0 && Fits(cls, *agent) && !Avoids(cls, *agent)) return ref;
+    if (agent != nullptr && agent->level >= 0 && Fits(cls, *agent) && !Excludes(cls, *agent)) return ref;
   }
   // A few kinds with free agents are enough to choose from.
   constexpr int kEnough = 16;
@@ -301,7 +316,7 @@ std::optional<AgentRef> Fleet::Pick(ClassIndex index, absl::Span<const AgentRef>
     ++seen;
     for (int level = 0; level < best_level; ++level) {
       std::uint32_t agent = kind.lists[level].first;
-      while (agent != kNone && Avoids(cls, agents_[agent])) agent = agents_[agent].behind;
+      while (agent != kNone && Excludes(cls, agents_[agent])) agent = agents_[agent].behind;
       if (agent == kNone) continue;
       best = agent;
       best_level = level;
@@ -320,13 +335,15 @@ Fit Fleet::Count(ClassIndex index) {
     fit.available += kinds_[kind].available;
     fit.free += kinds_[kind].free;
   }
+  ForEachFitting(cls, cls.requirements.refuse, [&](const Agent& agent) {
+    ++fit.refused;
+    --fit.fitting;
+    fit.available -= agent.available() ? 1 : 0;
+    fit.free -= agent.level >= 0 ? 1 : 0;
+  });
   if (!cls.avoids) return fit;
-  for (std::size_t hub = 0; hub < by_id_.size(); ++hub) {
-    for (const std::string& id : cls.requirements.avoid) {
-      const std::optional<AgentRef> agent = Find(static_cast<int>(hub), id);
-      if (agent.has_value() && agents_[agent->index].level >= 0 && Fits(cls, agents_[agent->index])) --fit.free;
-    }
-  }
+  ForEachFitting(cls, cls.requirements.avoid,
+                 [&](const Agent& agent) { fit.free -= agent.level >= 0 && !Refuses(cls, agent) ? 1 : 0; });
   return fit;
 }
 
@@ -338,6 +355,7 @@ std::pair<RuledOut, std::string> Fleet::Judge(ClassIndex index, AgentRef ref) {
   if (!capabilities.empty()) return {RuledOut::kMissingCapability, absl::StrJoin(capabilities, ", ")};
   const auto features = Missing(cls.requirements.features, agent->facts.features);
   if (!features.empty()) return {RuledOut::kMissingFeature, absl::StrJoin(features, ", ")};
+  if (Refuses(cls, *agent)) return {RuledOut::kRefused, "it refused this task for good"};
   if (agent->stale) return {RuledOut::kUnavailable, "SESSION_OVER: its session has ended at the task queue"};
   if (!agent->facts.available) {
     const std::string& message = agent->facts.unavailable_message;

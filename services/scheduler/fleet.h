@@ -33,6 +33,8 @@ struct AgentFacts {
 
 // How many agents could serve a class, each number a part of the one before it.
 struct Fit {
+  // Have what it needs and refused it for good; in none of the numbers below.
+  int refused = 0;
   int fitting = 0;
   int available = 0;
   int free = 0;
@@ -153,7 +155,13 @@ class Fleet {
   void Unlink(std::uint32_t index);
   Class& Refreshed(ClassIndex cls);
   bool Fits(const Class& cls, const Agent& agent) const;
+  bool Refuses(const Class& cls, const Agent& agent) const;
   bool Avoids(const Class& cls, const Agent& agent) const;
+  // Must not be given work of the class: it refuses it, or is to be avoided.
+  bool Excludes(const Class& cls, const Agent& agent) const { return Refuses(cls, agent) || Avoids(cls, agent); }
+  // Calls `visit` with each live agent of `ids` that has what the class needs.
+  template <class Visit>
+  void ForEachFitting(const Class& cls, const std::vector<std::string>& ids, Visit visit) const;
 
   std::vector<Agent> agents_;
   std::vector<std::uint32_t> unused_agents_;

@@ -149,6 +149,34 @@ TEST(MatcherTest, AnAgentThatLostTheTaskGetsItOnlyIfNoOtherFits) {
   EXPECT_THAT(bench.Run(), ElementsAre(Pair(3, "lost")));
 }
 
+TEST(MatcherTest, AnAgentThatRefusedTheTaskNeverGetsIt) {
+  MatcherBench bench;
+  bench.Put({.id = "refused", .credits = 5});
+  bench.Add({.number = 1, .repository = 7});
+  EXPECT_THAT(bench.Run(), ElementsAre(Pair(1, "refused")));
+  bench.SettleAll(Settled::kAssigned);
+  bench.Add({.number = 2, .needs = {.refuse = {"refused"}}, .repository = 7});
+  bench.Add({.number = 3});
+  EXPECT_THAT(bench.Run(), ElementsAre(Pair(3, "refused"))) << "also when no other is there";
+  const ClassIndex cls = bench.fleet().Intern({.refuse = {"refused"}});
+  EXPECT_FALSE(bench.fleet().Served(cls));
+  EXPECT_EQ(bench.fleet().Count(cls).refused, 1);
+  EXPECT_EQ(bench.fleet().Count(cls).fitting, 0);
+  bench.Put({.id = "other", .credits = 1});
+  EXPECT_EQ(bench.fleet().Count(cls).free, 1);
+  EXPECT_THAT(bench.Run(), ElementsAre(Pair(2, "other")));
+}
+
+TEST(MatcherTest, ATaskThatIsAskedAgainOfAllAgentsNeedsNoNewGeneration) {
+  MatcherBench bench;
+  bench.Put({.id = "a", .credits = 5});
+  bench.Add({.number = 1, .needs = {.refuse = {"a"}}});
+  EXPECT_THAT(bench.Run(), IsEmpty());
+  bench.Add({.number = 1});
+  EXPECT_FALSE(bench.Add({.number = 1, .needs = {.refuse = {"a"}}})) << "an old page brings no refusal back";
+  EXPECT_THAT(bench.Run(), ElementsAre(Pair(1, "a")));
+}
+
 TEST(MatcherTest, WorkOfARepositoryGoesWhereItsLastOneWent) {
   MatcherBench bench;
   for (const char* id : {"a", "b", "c"}) bench.Put({.id = id, .credits = 4});
@@ -316,6 +344,7 @@ TEST(MatcherTest, RandomWalkAgainstAModel) {
                         .project = rng->Below(2) == 0 ? "p" : "q",
                         .needs = {.capabilities = some()}};
           if (rng->Below(3) == 0) task.needs.avoid = {"agent" + std::to_string(rng->Below(4))};
+          if (rng->Below(4) == 0) task.needs.refuse = {"agent" + std::to_string(rng->Below(4))};
           EXPECT_TRUE(bench.Add(task));
           waiting[task.number] = task;
           break;
@@ -346,6 +375,7 @@ TEST(MatcherTest, RandomWalkAgainstAModel) {
           const auto fits = [&](const TestTask& task, const std::string& id, bool free) {
             const auto found = agents.find(id);
             if (found == agents.end() || !found->second.available) return false;
+            if (!task.needs.refuse.empty() && task.needs.refuse[0] == id) return false;
             if (free && found->second.limit <= found->second.used) return false;
             return std::includes(found->second.capabilities.begin(), found->second.capabilities.end(),
                                  task.needs.capabilities.begin(), task.needs.capabilities.end());

@@ -34,9 +34,11 @@ Requirements RequirementsOf(const task_queue::v1::ReadyTask& message, const std:
   // What leaves the workspace is confirmed with the ledger first.
   if (message.effects() > task_queue::v1::EFFECTS_WORKSPACE) requirements.features.push_back("confirm");
   requirements.avoid.assign(message.avoid_agent_ids().begin(), message.avoid_agent_ids().end());
+  requirements.refuse.assign(message.refusing_agent_ids().begin(), message.refusing_agent_ids().end());
   SortUnique(requirements.capabilities);
   SortUnique(requirements.features);
   SortUnique(requirements.avoid);
+  SortUnique(requirements.refuse);
   return requirements;
 }
 
@@ -79,6 +81,7 @@ absl::StatusOr<ReadyTask> ReadyConvert::Convert(const task_queue::v1::ReadyTask&
   AppendTexts(message.capabilities(), key_);
   AppendTexts(route.capabilities, key_);
   AppendTexts(message.avoid_agent_ids(), key_);
+  AppendTexts(message.refusing_agent_ids(), key_);
   auto found = requirements_.find(std::string_view(key_));
   if (found == requirements_.end()) {
     if (requirements_.size() >= kRemembered) requirements_.clear();

@@ -18,11 +18,13 @@ struct Requirements {
   std::vector<std::string> features;
   // Agents that rejected or lost it: only while no other fits.
   std::vector<std::string> avoid;
+  // Agents that refused it for good.
+  std::vector<std::string> refuse = {};
 
   friend bool operator==(const Requirements&, const Requirements&) = default;
   template <class H>
   friend H AbslHashValue(H h, const Requirements& r) {
-    return H::combine(std::move(h), r.capabilities, r.features, r.avoid);
+    return H::combine(std::move(h), r.capabilities, r.features, r.avoid, r.refuse);
   }
 };
 
@@ -45,6 +47,7 @@ enum class RuledOut : std::int8_t {
   kUnavailable = 4,
   kBusy = 5,
   kAvoided = 6,
+  kRefused = 7,
 };
 
 }  // namespace switchyard::scheduler

@@ -8,7 +8,6 @@
 #include "libs/base/log.h"
 #include "libs/base/status.h"
 #include "libs/base/status_macros.h"
-#include "libs/rpc/retry.h"
 
 namespace switchyard::scheduler {
 namespace {
@@ -19,7 +18,6 @@ using task_queue::v1::AssignTasksRequest;
 using task_queue::v1::AssignTasksResponse;
 using task_queue::v1::ReportTasksRequest;
 using task_queue::v1::ReportTasksResponse;
-using Async = task_queue::v1::TaskLedgerService::StubInterface::async_interface;
 
 constexpr absl::Duration kUpkeep = absl::Milliseconds(50);
 constexpr absl::Duration kFirstPause = absl::Milliseconds(20);
@@ -28,6 +26,10 @@ constexpr absl::Duration kShortCall = absl::Seconds(2);
 // Of specifications in one answer of the ledger, as far as the last ones tell; and in one call to a hub.
 constexpr std::size_t kAnswerBytes = 64u << 20;
 constexpr std::size_t kDispatchBytes = 4u << 20;
+
+int BatchLimit(std::size_t largest_spec, int most) {
+  return static_cast<int>(std::clamp<std::size_t>(kAnswerBytes / largest_spec, 1, static_cast<std::size_t>(most)));
+}
 
 absl::Duration Jittered(absl::Duration full, Rng& rng) { return full * (0.5 + 0.5 * rng.Unit()); }
 
@@ -40,7 +42,7 @@ Scheduler::Scheduler(SchedulerOptions options, const Deps& deps)
       routes_(deps.routes),
       meter_(deps.meter),
       matcher_(options_.line, options_.weights),
-      batch_limit_(options_.batch),
+      batch_limit_(BatchLimit(largest_spec_, options_.batch)),
       lease_step_(
           "shards",
           [this] {
@@ -54,20 +56,20 @@ Scheduler::Scheduler(SchedulerOptions options, const Deps& deps)
 
 Scheduler::~Scheduler() { Stop(); }
 
-void Scheduler::Start(Peer ledger, std::vector<Peer> hubs) {
-  ledger_peer_ = std::move(ledger);
-  ledger_ = Ledger::NewStub(ledger_peer_.channel);
-  for (Peer& peer : hubs) {
+void Scheduler::Connect(std::unique_ptr<SchedulerWires> wires) {
+  wires_ = std::move(wires);
+  for (int index = 0; index < wires_->hubs(); ++index) {
     auto hub = std::make_unique<Hub>();
-    hub->index = static_cast<int>(hubs_.size());
-    hub->peer = std::move(peer);
-    hub->stub = agent::v1::AgentDispatchService::NewStub(hub->peer.channel);
+    hub->index = index;
+    hub->address = wires_->hub_address(index);
     hubs_.push_back(std::move(hub));
   }
-  {
-    MutexLock lock(mutex_);
-    stopping_ = false;
-  }
+  MutexLock lock(mutex_);
+  stopping_ = false;
+}
+
+void Scheduler::Start(Peer ledger, std::vector<Peer> hubs) {
+  Connect(std::make_unique<GrpcWires>(std::move(ledger), std::move(hubs)));
   lease_step_.Start();
   upkeep_step_.Start();
 }
@@ -88,12 +90,10 @@ void Scheduler::Stop() {
   AcquireShardsRequest release;
   release.set_owner_id(options_.id);
   release.set_release(true);
-  const auto released = rpc::CallUnary(*ledger_peer_.caller, *ledger_, &Ledger::StubInterface::AcquireShards, release,
-                                       {.timeout = kShortCall, .idempotent = false, .trace = {}});
+  const auto released = wires_->AcquireShards(release, kShortCall);
   if (!released.ok()) LogInfo("shards are left to expire", {{"status", released.status()}});
   hubs_.clear();
-  ledger_.reset();
-  ledger_peer_.channel.reset();
+  wires_.reset();
 }
 
 void Scheduler::Leave() {
@@ -106,8 +106,7 @@ absl::Status Scheduler::RenewShards() {
   request.set_owner_id(options_.id);
   request.set_want(options_.shards);
   const absl::StatusOr<AcquireShardsResponse> answer =
-      rpc::CallUnary(*ledger_peer_.caller, *ledger_, &Ledger::StubInterface::AcquireShards, request,
-                     {.timeout = std::min(kShortCall, options_.call_timeout), .idempotent = false, .trace = {}});
+      wires_->AcquireShards(request, std::min(kShortCall, options_.call_timeout));
   bool changed = false;
   {
     MutexLock lock(mutex_);
@@ -115,12 +114,13 @@ absl::Status Scheduler::RenewShards() {
     ledger_answers_ = answer.ok();
   }
   if (changed) {
-    if (answer.ok()) LogInfo("the task queue answers", {{"address", ledger_peer_.address}});
+    if (answer.ok()) LogInfo("the task queue answers", {{"address", wires_->ledger_address()}});
     if (!answer.ok()) LogWarning("the task queue does not answer", {{"status", answer.status()}});
     if (on_ready_) on_ready_(answer.ok());
   }
   if (!answer.ok()) return answer.status();
   SetShards(*answer);
+  ReopenUnknown();
   return absl::OkStatus();
 }
 
@@ -184,8 +184,7 @@ void Scheduler::Pump() {
   }
   // Shared only because std::function must be copyable.
   const auto matches = std::make_shared<std::vector<Match>>(std::move(batch));
-  rpc::CallUnaryAsync(*ledger_peer_.caller, ledger_->async(), &Async::AssignTasks, std::move(request),
-                      {.timeout = options_.call_timeout, .idempotent = false, .trace = {}},
+  wires_->AssignTasks(std::move(request), options_.call_timeout,
                       [this, matches, start](absl::StatusOr<AssignTasksResponse> answer) {
                         Assigned(std::move(*matches), start, std::move(answer));
                       });
@@ -274,8 +273,7 @@ void Scheduler::Assigned(std::vector<Match> batch, absl::Time start, absl::Statu
     }
     if (largest > 0) {
       largest_spec_ = std::max(largest, largest_spec_ - largest_spec_ / 16);
-      batch_limit_ = static_cast<int>(
-          std::clamp<std::size_t>(kAnswerBytes / largest_spec_, 1, static_cast<std::size_t>(options_.batch)));
+      batch_limit_ = BatchLimit(largest_spec_, options_.batch);
     }
     if (failed) {
       const absl::Duration pause = std::min(kLongestPause, kFirstPause * std::pow(2, std::min(failures_++, 10)));
@@ -295,13 +293,10 @@ void Scheduler::Assigned(std::vector<Match> batch, absl::Time start, absl::Statu
 void Scheduler::Dispatch(Hub& hub, agent::v1::DispatchRequest request, std::vector<Match> batch) {
   const auto matches = std::make_shared<std::vector<Match>>(std::move(batch));
   const absl::Time start = clock_.Now();
-  // The same task and generation twice is one to the hub.
-  rpc::CallUnaryAsync(*hub.peer.caller, hub.stub->async(),
-                      &agent::v1::AgentDispatchService::StubInterface::async_interface::Dispatch, std::move(request),
-                      {.timeout = options_.call_timeout, .idempotent = true, .trace = {}},
-                      [this, &hub, matches, start](const absl::StatusOr<agent::v1::DispatchResponse>& answer) {
-                        Dispatched(hub, *matches, start, answer);
-                      });
+  wires_->Dispatch(hub.index, std::move(request), options_.call_timeout,
+                   [this, &hub, matches, start](const absl::StatusOr<agent::v1::DispatchResponse>& answer) {
+                     Dispatched(hub, *matches, start, answer);
+                   });
 }
 
 void Scheduler::Dispatched(Hub& hub, const std::vector<Match>& batch, absl::Time start,
@@ -312,8 +307,13 @@ void Scheduler::Dispatched(Hub& hub, const std::vector<Match>& batch, absl::Time
     // The agents may have them. If not, their hub finds them at the ledger with the next heartbeat, or the time for
     // accepting runs out.
     LogWarning("a hub did not answer for assigned tasks",
-               {{"hub", hub.peer.address}, {"tasks", batch.size()}, {"status", answer.status()}});
+               {{"hub", hub.address}, {"tasks", batch.size()}, {"status", answer.status()}});
     meter_.DispatchRefused("UNANSWERED");
+    {
+      MutexLock lock(mutex_);
+      hub.credits_unknown = true;
+    }
+    lease_step_.Wake();
   } else {
     MutexLock lock(mutex_);
     for (int i = 0; i < std::min(answer->results_size(), static_cast<int>(batch.size())); ++i) {
@@ -351,9 +351,7 @@ void Scheduler::HandBack(ReportTasksRequest reports) {
     MutexLock lock(mutex_);
     Enter();
   }
-  // The same report twice is answered as the first was.
-  rpc::CallUnaryAsync(*ledger_peer_.caller, ledger_->async(), &Async::ReportTasks, std::move(reports),
-                      {.timeout = options_.call_timeout, .idempotent = true, .trace = {}},
+  wires_->ReportTasks(std::move(reports), options_.call_timeout,
                       [this](const absl::StatusOr<ReportTasksResponse>& answer) {
                         // Left undone, the time for accepting returns them.
                         if (!answer.ok()) LogWarning("tasks were not handed back", {{"status", answer.status()}});

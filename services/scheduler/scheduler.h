@@ -1,7 +1,5 @@
 #pragma once
 
-#include <grpcpp/channel.h>
-
 #include <array>
 #include <cstdint>
 #include <functional>
@@ -18,14 +16,15 @@
 #include "libs/base/mutex.h"
 #include "libs/base/random.h"
 #include "libs/rpc/caller.h"
-#include "libs/rpc/client_stream.h"
+#include "services/scheduler/grpc_wires.h"
 #include "services/scheduler/matcher.h"
 #include "services/scheduler/ready_convert.h"
 #include "services/scheduler/route_source.h"
 #include "services/scheduler/scheduler_meter.h"
-#include "switchyard/agent/v1/agent_dispatch.grpc.pb.h"
+#include "services/scheduler/scheduler_wires.h"
+#include "switchyard/agent/v1/agent_dispatch.pb.h"
 #include "switchyard/scheduler/v1/scheduler_admin.pb.h"
-#include "switchyard/task_queue/v1/task_ledger_service.grpc.pb.h"
+#include "switchyard/task_queue/v1/task_ledger_service.pb.h"
 
 namespace switchyard::scheduler {
 
@@ -40,14 +39,6 @@ struct SchedulerOptions {
   absl::Duration lease_interval = absl::Milliseconds(500);
   absl::Duration sweep_interval = absl::Seconds(60);
   absl::Duration call_timeout = absl::Seconds(10);
-};
-
-// Another service, as it is called.
-struct Peer {
-  // For people; "" is this process itself.
-  std::string address;
-  std::shared_ptr<grpc::Channel> channel;
-  const rpc::Caller* caller = nullptr;
 };
 
 // The loop around the matching core: leases shards; while it has some, hears of ready tasks and of agents' credits, has
@@ -70,6 +61,8 @@ class Scheduler {
 
   // Borrows the callers; the channels are dropped by Stop.
   void Start(Peer ledger, std::vector<Peer> hubs);
+  // As Start, but nothing happens by itself: whoever connects it calls RenewShards() and Upkeep(). For simulations.
+  void Connect(std::unique_ptr<SchedulerWires> wires);
   // Gives the shards back and waits for what is under way.
   void Stop();
 
@@ -80,23 +73,22 @@ class Scheduler {
   void Explain(const v1::ExplainTaskRequest& request, const rpc::CallOptions& options, Explained done);
   v1::ListShardsResponse Shards() const;
 
-  // One question for shards; public for tests. Blocks.
+  // One question for shards, every `lease_interval`. Blocks. With Upkeep, public for those that Connect.
   absl::Status RenewShards();
+  // Every 50 ms.
+  void Upkeep();
 
  private:
-  using Ledger = task_queue::v1::TaskLedgerService;
-  using ReadyStream = rpc::ResumingStream<task_queue::v1::WatchReadyRequest, task_queue::v1::WatchReadyResponse>;
-  using CapacityStream = rpc::ResumingStream<agent::v1::WatchCapacityRequest, agent::v1::WatchCapacityResponse>;
-
   struct Hub {
     int index = 0;
-    Peer peer;
-    std::unique_ptr<agent::v1::AgentDispatchService::Stub> stub;
-    std::unique_ptr<CapacityStream> stream;
+    std::string address;
+    std::unique_ptr<Feed> stream;
     std::string watch_id;
     std::string hub_id;
     std::int64_t sequence = 0;
     bool connected = false;
+    // A dispatch was not answered: whether it used credits is not known, so they are asked for anew.
+    bool credits_unknown = false;
     absl::Status error = absl::UnavailableError("not connected yet");
     absl::flat_hash_map<std::uint32_t, AgentRef> handles;
   };
@@ -113,6 +105,7 @@ class Scheduler {
   void SetShards(const task_queue::v1::AcquireShardsResponse& leased);
   void OpenFeeds();
   void CloseFeeds();
+  void ReopenUnknown();
   task_queue::v1::WatchReadyRequest ReadyRequest();
   void Heard(const task_queue::v1::WatchReadyResponse& message);
   void HeardCapacity(Hub& hub, const agent::v1::WatchCapacityResponse& message);
@@ -137,7 +130,6 @@ class Scheduler {
   void ReadOn();
   void PageAnswered(const Page& page, absl::Time start,
                     const absl::StatusOr<task_queue::v1::ReadReadyResponse>& answer);
-  void Upkeep();
   void FillExplanation(const v1::ExplainTaskRequest& request, const task_queue::v1::DescribeTaskResponse& task,
                        v1::ExplainTaskResponse& out);
 
@@ -148,11 +140,10 @@ class Scheduler {
   SchedulerMeter& meter_;
   std::function<void(bool)> on_ready_;
 
-  Peer ledger_peer_;
-  std::unique_ptr<Ledger::Stub> ledger_;
+  std::unique_ptr<SchedulerWires> wires_;
   std::vector<std::unique_ptr<Hub>> hubs_;
   // Touched by the lease step alone.
-  std::unique_ptr<ReadyStream> ready_stream_;
+  std::unique_ptr<Feed> ready_stream_;
   bool feeds_open_ = false;
 
   mutable Mutex mutex_;
@@ -171,7 +162,8 @@ class Scheduler {
   absl::Time assign_after_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
   absl::Time read_after_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
   bool read_failed_ ABSL_GUARDED_BY(mutex_) = false;
-  std::size_t largest_spec_ ABSL_GUARDED_BY(mutex_) = 1;
+  // As large as one may be, until answers tell.
+  std::size_t largest_spec_ ABSL_GUARDED_BY(mutex_) = 1u << 20;
   int batch_limit_ ABSL_GUARDED_BY(mutex_);
   absl::Time sweep_at_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteFuture();
   absl::flat_hash_map<TaskId, Unrouted> unrouted_ ABSL_GUARDED_BY(mutex_);

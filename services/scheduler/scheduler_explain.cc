@@ -5,7 +5,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "libs/base/status.h"
-#include "libs/rpc/retry.h"
 #include "services/scheduler/scheduler.h"
 
 namespace switchyard::scheduler {
@@ -13,7 +12,6 @@ namespace {
 
 using task_queue::v1::DescribeTaskRequest;
 using task_queue::v1::DescribeTaskResponse;
-using Async = task_queue::v1::TaskLedgerService::StubInterface::async_interface;
 
 constexpr int kDefaultAgents = 20;
 constexpr int kMaxAgents = 200;
@@ -68,15 +66,26 @@ int Distance(RuledOut verdict) {
       return 2;
     case RuledOut::kUnavailable:
       return 3;
-    case RuledOut::kMissingFeature:
+    case RuledOut::kRefused:
       return 4;
-    case RuledOut::kMissingCapability:
+    case RuledOut::kMissingFeature:
       return 5;
+    case RuledOut::kMissingCapability:
+      return 6;
   }
-  return 6;
+  return 7;
 }
 
-void AddAgents(Fleet& fleet, ClassIndex cls, int max, v1::ExplainTaskResponse& out) {
+// What the agent said when it refused the task; empty when that is not known any more.
+std::string RefusalText(const DescribeTaskResponse& task, const std::string& agent_id) {
+  for (const task_queue::v1::Refusal& refusal : task.refusals()) {
+    if (refusal.agent_id() != agent_id || refusal.reason().empty()) continue;
+    return absl::StrCat(refusal.reason(), refusal.message().empty() ? "" : ": ", refusal.message());
+  }
+  return "";
+}
+
+void AddAgents(Fleet& fleet, ClassIndex cls, int max, const DescribeTaskResponse& task, v1::ExplainTaskResponse& out) {
   struct Judged {
     RuledOut verdict;
     std::string detail;
@@ -86,6 +95,9 @@ void AddAgents(Fleet& fleet, ClassIndex cls, int max, v1::ExplainTaskResponse& o
   std::vector<Judged> judged;
   fleet.ForEach([&](AgentRef ref, const AgentFacts& facts) {
     auto [verdict, detail] = fleet.Judge(cls, ref);
+    if (verdict == RuledOut::kRefused) {
+      if (std::string said = RefusalText(task, facts.id); !said.empty()) detail = std::move(said);
+    }
     judged.push_back({verdict, std::move(detail), ref, &facts});
   });
   std::sort(judged.begin(), judged.end(), [](const Judged& a, const Judged& b) {
@@ -110,6 +122,19 @@ std::string NeedText(const Requirements& needs) {
   std::vector<std::string> all = needs.capabilities;
   all.insert(all.end(), needs.features.begin(), needs.features.end());
   return all.empty() ? "nothing special" : absl::StrJoin(all, ", ");
+}
+
+// `out` holds the agents already.
+std::string RefusedText(const v1::ExplainTaskResponse& out) {
+  constexpr int kNamed = 3;
+  std::string text = "Every connected agent that has what it needs refuses it";
+  int named = 0;
+  for (const v1::AgentVerdict& agent : out.agents()) {
+    if (agent.ruled_out() != v1::RULED_OUT_REFUSED || named == kNamed) continue;
+    absl::StrAppend(&text, named++ == 0 ? ": " : "; ", "agent ", agent.name().empty() ? agent.agent_id() : agent.name(),
+                    ": ", agent.detail());
+  }
+  return absl::StrCat(text, ". Once their rules have changed, a retry of the task asks them again.");
 }
 
 std::string NobodyText(const v1::ExplainTaskResponse& out) {
@@ -145,17 +170,17 @@ void Scheduler::Explain(const v1::ExplainTaskRequest& request, const rpc::CallOp
     return done(MakeError(absl::StatusCode::kUnavailable, "SCHEDULER_STANDBY",
                           "this scheduler holds no shards and sees no agents; ask the one that does"));
   }
-  rpc::CallUnaryAsync(*ledger_peer_.caller, ledger_->async(), &Async::DescribeTask, std::move(question), options,
-                      [this, request, done = std::move(done)](absl::StatusOr<DescribeTaskResponse> answer) {
-                        if (answer.ok()) {
-                          v1::ExplainTaskResponse out;
-                          FillExplanation(request, *answer, out);
-                          done(std::move(out));
-                        } else {
-                          done(answer.status());
-                        }
-                        Leave();
-                      });
+  wires_->DescribeTask(std::move(question), options,
+                       [this, request, done = std::move(done)](absl::StatusOr<DescribeTaskResponse> answer) {
+                         if (answer.ok()) {
+                           v1::ExplainTaskResponse out;
+                           FillExplanation(request, *answer, out);
+                           done(std::move(out));
+                         } else {
+                           done(answer.status());
+                         }
+                         Leave();
+                       });
 }
 
 void Scheduler::FillExplanation(const v1::ExplainTaskRequest& request, const DescribeTaskResponse& task,
@@ -190,7 +215,7 @@ void Scheduler::FillExplanation(const v1::ExplainTaskRequest& request, const Des
   const WaitingLine::Entry* const entry = id.ok() ? line.Find(*id) : nullptr;
   out.set_shard_held_here(held);
   for (const std::unique_ptr<Hub>& hub : hubs_) {
-    if (!hub->connected) out.add_silent_hubs(absl::StrCat(hub->peer.address, ": ", hub->error.message()));
+    if (!hub->connected) out.add_silent_hubs(absl::StrCat(hub->address, ": ", hub->error.message()));
   }
   const ClassIndex cls = entry == nullptr ? fleet.Intern(needs) : line.bucket(entry->bucket).cls;
   const Fit fit = fleet.Count(cls);
@@ -201,7 +226,7 @@ void Scheduler::FillExplanation(const v1::ExplainTaskRequest& request, const Des
   for (const std::string& text : fleet.CapabilitiesNobodyHas(cls)) out.add_missing_capabilities(text);
   for (const std::string& text : fleet.FeaturesNobodyHas(cls)) out.add_missing_features(text);
   const int max = request.max_agents() == 0 ? kDefaultAgents : std::min(request.max_agents(), kMaxAgents);
-  AddAgents(fleet, cls, max, out);
+  AddAgents(fleet, cls, max, task, out);
   if (entry != nullptr) out.set_ahead_in_lane(line.Ahead(*entry));
 
   if (task.hold_reason() > task_queue::v1::HOLD_REASON_NONE) {
@@ -219,6 +244,8 @@ void Scheduler::FillExplanation(const v1::ExplainTaskRequest& request, const Des
     because(v1::WAIT_REASON_NO_AGENT, out.silent_hubs().empty()
                                           ? "No agent is connected."
                                           : absl::StrCat("No agent is known: no word from ", out.silent_hubs(0), "."));
+  } else if (fit.fitting == 0 && fit.refused > 0) {
+    because(v1::WAIT_REASON_REFUSED, RefusedText(out));
   } else if (fit.fitting == 0) {
     because(v1::WAIT_REASON_NO_FITTING_AGENT, NobodyText(out));
   } else if (fit.available == 0) {
@@ -270,7 +297,7 @@ v1::ListShardsResponse Scheduler::Shards() const {
   matcher_.fleet().ForEach([&](AgentRef, const AgentFacts& facts) { ++agents[facts.hub]; });
   for (const std::unique_ptr<Hub>& held : hubs_) {
     v1::Hub& hub = *out.add_hubs();
-    hub.set_address(held->peer.address);
+    hub.set_address(held->address);
     hub.set_hub_id(held->hub_id);
     hub.set_connected(held->connected);
     hub.set_agents(agents[held->index]);

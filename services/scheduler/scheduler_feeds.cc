@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "libs/base/log.h"
-#include "libs/rpc/retry.h"
 #include "services/scheduler/scheduler.h"
 
 namespace switchyard::scheduler {
@@ -13,7 +12,6 @@ using task_queue::v1::ReadReadyRequest;
 using task_queue::v1::ReadReadyResponse;
 using task_queue::v1::WatchReadyRequest;
 using task_queue::v1::WatchReadyResponse;
-using Async = task_queue::v1::TaskLedgerService::StubInterface::async_interface;
 
 constexpr int kPageTasks = 1'000;
 // Pages that nobody waits for leave most of the time to others.
@@ -29,36 +27,27 @@ absl::Time ToTime(const google::protobuf::Timestamp& time) {
 
 void Scheduler::OpenFeeds() {
   feeds_open_ = true;
-  ready_stream_ = std::make_unique<ReadyStream>(
-      *ledger_peer_.caller,
-      [this](grpc::ClientContext* context, const WatchReadyRequest* request, auto* reactor) {
-        ledger_->async()->WatchReady(context, request, reactor);
-      },
-      ReadyStream::Events{.on_open = [this] { return ReadyRequest(); },
-                          .on_message = [this](WatchReadyResponse& message) { Heard(message); },
-                          .on_end =
-                              [this](const absl::Status& status) {
-                                LogInfo("the ready feed ended", {{"status", status}});
-                                meter_.FeedEnded("ready");
-                                MutexLock lock(mutex_);
-                                feed_live_ = false;
-                              }});
+  ready_stream_ = wires_->WatchReady({.on_open = [this] { return ReadyRequest(); },
+                                      .on_message = [this](WatchReadyResponse& message) { Heard(message); },
+                                      .on_end =
+                                          [this](const absl::Status& status) {
+                                            LogInfo("the ready feed ended", {{"status", status}});
+                                            meter_.FeedEnded("ready");
+                                            MutexLock lock(mutex_);
+                                            feed_live_ = false;
+                                          }});
   for (const std::unique_ptr<Hub>& owned : hubs_) {
     Hub* const hub = owned.get();
-    hub->stream = std::make_unique<CapacityStream>(
-        *hub->peer.caller,
-        [hub](grpc::ClientContext* context, const agent::v1::WatchCapacityRequest* request, auto* reactor) {
-          hub->stub->async()->WatchCapacity(context, request, reactor);
-        },
-        CapacityStream::Events{
-            .on_open =
-                [this] {
-                  agent::v1::WatchCapacityRequest request;
-                  request.set_scheduler_id(options_.id);
-                  return request;
-                },
-            .on_message = [this, hub](agent::v1::WatchCapacityResponse& message) { HeardCapacity(*hub, message); },
-            .on_end = [this, hub](const absl::Status& status) { HubEnded(*hub, status); }});
+    hub->stream = wires_->WatchCapacity(
+        hub->index,
+        {.on_open =
+             [this] {
+               agent::v1::WatchCapacityRequest request;
+               request.set_scheduler_id(options_.id);
+               return request;
+             },
+         .on_message = [this, hub](agent::v1::WatchCapacityResponse& message) { HeardCapacity(*hub, message); },
+         .on_end = [this, hub](const absl::Status& status) { HubEnded(*hub, status); }});
     hub->stream->Start();
   }
   ready_stream_->Start();
@@ -73,6 +62,17 @@ void Scheduler::CloseFeeds() {
     hub->stream->Stop();
     hub->stream.reset();
     HubEnded(*hub, absl::UnavailableError("no shards are held"));
+  }
+}
+
+void Scheduler::ReopenUnknown() {
+  if (!feeds_open_) return;
+  for (const std::unique_ptr<Hub>& hub : hubs_) {
+    {
+      MutexLock lock(mutex_);
+      if (!std::exchange(hub->credits_unknown, false)) continue;
+    }
+    hub->stream->Reopen();
   }
 }
 
@@ -206,9 +206,8 @@ void Scheduler::ReadOn() {
     request.set_limit(kPageTasks);
     Enter();
   }
-  rpc::CallUnaryAsync(
-      *ledger_peer_.caller, ledger_->async(), &Async::ReadReady, std::move(request),
-      {.timeout = options_.call_timeout, .idempotent = false, .trace = {}},
+  wires_->ReadReady(
+      std::move(request), options_.call_timeout,
       [this, page, start](const absl::StatusOr<ReadReadyResponse>& answer) { PageAnswered(page, start, answer); });
 }
 
@@ -278,11 +277,11 @@ void Scheduler::HeardCapacity(Hub& hub, const agent::v1::WatchCapacityResponse& 
     if (message.snapshot_complete() && !hub.connected) {
       hub.connected = true;
       hub.error = absl::OkStatus();
-      LogInfo("a hub tells its agents", {{"hub", hub.peer.address}, {"agents", fleet.agents()}});
+      LogInfo("a hub tells its agents", {{"hub", hub.address}, {"agents", fleet.agents()}});
     }
   }
   if (gap) {
-    LogWarning("the capacity feed has a gap", {{"hub", hub.peer.address}});
+    LogWarning("the capacity feed has a gap", {{"hub", hub.address}});
     hub.stream->Reopen();
   }
   Pump();
@@ -292,10 +291,11 @@ void Scheduler::HeardCapacity(Hub& hub, const agent::v1::WatchCapacityResponse& 
 void Scheduler::HubEnded(Hub& hub, const absl::Status& status) {
   MutexLock lock(mutex_);
   if (hub.connected) {
-    LogInfo("the capacity feed ended", {{"hub", hub.peer.address}, {"status", status}});
+    LogInfo("the capacity feed ended", {{"hub", hub.address}, {"status", status}});
     meter_.FeedEnded("capacity");
   }
   hub.connected = false;
+  hub.credits_unknown = false;
   hub.error = status;
   hub.sequence = 0;
   hub.handles.clear();

@@ -190,6 +190,22 @@ TEST_F(SchedulerTest, WhatComesWhileABatchIsInFlightJoinsTheNext) {
   EXPECT_THAT(ledger_->AwaitBatch(2).assignments(), SizeIs(5));
 }
 
+TEST_F(SchedulerTest, TheFirstBatchesAreSmallSinceEverySpecificationMayBeLarge) {
+  hub_->Put(Agent("a", 200));
+  Start();
+  AwaitAgents(1, 200);
+  AwaitLive();
+  ledger_->HoldAssigns(true);
+  ledger_->Offer(Task(1));
+  ledger_->AwaitBatch(1);
+  for (int n = 2; n <= 101; ++n) ledger_->Offer(Task(n));
+  while (scheduler_->Shards().waiting() < 100) {
+  }
+  ledger_->HoldAssigns(false);
+  EXPECT_THAT(ledger_->AwaitBatch(2).assignments(), SizeIs(::testing::Le(70u)));
+  hub_->AwaitItem(101);
+}
+
 TEST_F(SchedulerTest, OutlivesATaskQueueThatIsAway) {
   hub_->Put(Agent("a", 1));
   ledger_->FailAssigns(3);
@@ -253,6 +269,17 @@ TEST_F(SchedulerTest, AGapInTheCapacityFeedOpensItAgain) {
   hub_->SkipANumber();
   hub_->Put(Agent("b", 4));
   AwaitAgents(2, 5);
+}
+
+TEST_F(SchedulerTest, CreditsOfADispatchThatWasNotAnsweredAreAskedForAnew) {
+  hub_->Put(Agent("a", 1));
+  hub_->FailDispatches(1);
+  Start();
+  AwaitAgents(1, 1);
+  ledger_->Offer(Task(1));
+  ledger_->AwaitBatch(1);
+  ledger_->Offer(Task(2));
+  EXPECT_EQ(hub_->AwaitItem(1).assignment().task_id(), Task(2).task_id());
 }
 
 TEST_F(SchedulerTest, NewShardsMeanNewEpochs) {
@@ -359,6 +386,31 @@ TEST_F(SchedulerTest, ExplainsWhatRulesOutEachAgent) {
   EXPECT_EQ(why.agents(2).ruled_out(), v1::RULED_OUT_MISSING_FEATURE);
   EXPECT_EQ(why.agents_connected(), 3);
   EXPECT_EQ(why.agents_fitting(), 2);
+}
+
+TEST_F(SchedulerTest, ExplainsThatEveryAgentRefusesIt) {
+  hub_->Put(Agent("strict", 3));
+  task_queue::v1::ReadyTask task = Task(1);
+  task.add_refusing_agent_ids("strict");
+  ledger_->Store(task);
+  task_queue::v1::DescribeTaskResponse described;
+  *described.mutable_task() = task;
+  described.set_state(task_queue::v1::TASK_STATE_QUEUED);
+  task_queue::v1::Refusal& refusal = *described.add_refusals();
+  refusal.set_agent_id("strict");
+  refusal.set_reason("NOT_ALLOWED");
+  refusal.set_message("no rule allows rm");
+  ledger_->Describe(described);
+  Start();
+  const v1::ExplainTaskResponse why = AwaitReason(1, v1::WAIT_REASON_REFUSED);
+  EXPECT_EQ(
+      why.explanation(),
+      "Every connected agent that has what it needs refuses it: agent strict: NOT_ALLOWED: no rule allows rm. Once "
+      "their rules have changed, a retry of the task asks them again.");
+  ASSERT_THAT(why.agents(), SizeIs(1));
+  EXPECT_EQ(why.agents(0).ruled_out(), v1::RULED_OUT_REFUSED);
+  hub_->Put(Agent("other", 1));
+  EXPECT_EQ(ledger_->AwaitBatch(1).assignments(0).agent_id(), "other");
 }
 
 TEST_F(SchedulerTest, ExplainsHoldsPausesAndEnds) {

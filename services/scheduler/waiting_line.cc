@@ -159,7 +159,12 @@ bool WaitingLine::Add(const ReadyTask& task, absl::Time now) {
   if (const auto known = by_id_.find(task.id); known != by_id_.end()) {
     Entry& entry = entries_[known->second];
     entry.pass = pass_;
-    if (entry.generation >= task.generation) return false;
+    if (entry.generation > task.generation) return false;
+    if (entry.generation == task.generation) {
+      // A person had it asked again of the agents that refused it; nothing else changes within a generation.
+      const Requirements& known_needs = fleet_.requirements(buckets_[entry.bucket].cls);
+      if (entry.assigning || task.requirements->refuse.size() >= known_needs.refuse.size()) return false;
+    }
     Erase(known->second);
   }
   if (by_key_.size() >= static_cast<std::size_t>(limits_.max_buckets)) DropEmptyBuckets();

@@ -1,5 +1,7 @@
 #include "services/task_queue/app.h"
 
+#include <algorithm>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -27,12 +29,14 @@ constexpr absl::Duration kStatsPeriod = absl::Seconds(5);
 constexpr absl::Duration kFeedPeriod = absl::Seconds(1);
 constexpr absl::Duration kHistoryPeriod = absl::Minutes(10);
 constexpr absl::Duration kHistoryRetry = absl::Seconds(1);
+constexpr absl::Duration kHistoryRetryMost = absl::Minutes(1);
 // Nothing can be submitted on a day without them.
 constexpr std::string_view kPartitions = "partitions";
 // How late news from other replicas may be.
 constexpr absl::Duration kPumpIdle = absl::Milliseconds(50);
 constexpr absl::Duration kPumpWatched = absl::Milliseconds(5);
 constexpr absl::Duration kCatchUpPeriod = absl::Milliseconds(20);
+constexpr std::size_t kReadingQueue = 4'096;
 
 std::vector<absl::Duration> ToDurations(
     const google::protobuf::RepeatedPtrField<google::protobuf::Duration>& durations) {
@@ -61,6 +65,12 @@ pg::GroupCommitOptions ToOptions(const config::v1::BatchConfig& batch, absl::Dur
   options.max_batch = batch.max();
   options.max_queued = batch.queue_bound();
   options.transaction.timeout = timeout;
+  return options;
+}
+
+// Half as many as do the rest, since each holds a thread too.
+pg::PoolOptions ReadPoolOptions(pg::PoolOptions options) {
+  options.max_sessions = std::max(1, options.max_sessions / 2);
   return options;
 }
 
@@ -107,10 +117,14 @@ struct TaskQueueApp::Parts {
         clock(process.clock()),
         server(process.server()),
         store(process.pool(), process.clock(), process.ids()),
+        read_pool(process.connect(), ReadPoolOptions(process.pool().options()), process.rng()),
+        reads(read_pool, process.clock(), process.ids()),
+        reading("reading", static_cast<std::size_t>(read_pool.options().max_sessions), kReadingQueue),
         cache(settings.limits().cached_tasks(), settings.limits().cached_bytes()),
         queue(rules, process.clock(), process.ids(), cache),
         meter(process.metrics()),
-        watchers(store, process.clock(), {.max_watchers = settings.limits().max_watchers()}),
+        watchers(store, process.clock(),
+                 {.max_watchers = settings.limits().max_watchers(), .max_bytes = settings.limits().watch_bytes()}),
         ready(store, cache, process.blocking()),
         directives(store),
         lanes(ToOptions(settings.batch(), absl::Seconds(10)), process.connect(),
@@ -118,6 +132,8 @@ struct TaskQueueApp::Parts {
                .ready = ready,
                .rng = process.rng(),
                .metrics = process.metrics(),
+               .meter = meter,
+               .store = store,
                .on_commit =
                    [this] {
                      if (watchers.wanted()) pump_step.Wake();
@@ -128,10 +144,12 @@ struct TaskQueueApp::Parts {
         reaper(rules, store, lanes, process.clock()),
         history(process.pool(), process.clock(), ToRetention(settings.retention())),
         deps{.store = store,
+             .reads = reads,
              .lanes = lanes,
              .watchers = watchers,
              .ready = ready,
              .blocking = process.blocking(),
+             .reading = reading,
              .clock = process.clock(),
              .meter = meter,
              .weights = weights},
@@ -149,7 +167,13 @@ struct TaskQueueApp::Parts {
         stats_step(
             "stats", [this] { Stats(); }, [] { return kStatsPeriod; }),
         history_step(
-            "history", [this] { History(); }, [this] { return history_done ? kHistoryPeriod : kHistoryRetry; }) {}
+            "history", [this] { History(); }, [this] { return history_wait; }) {
+    probes.push_back(process.metrics().AddProbe("switchyard_task_queue_reads_queued", "Reads that wait for a thread.",
+                                                [this] { return static_cast<double>(reading.queued()); }));
+    probes.push_back(process.metrics().AddProbe("switchyard_task_queue_read_sessions_in_use",
+                                                "Database sessions that read for people.",
+                                                [this] { return static_cast<double>(read_pool.in_use()); }));
+  }
 
   void Pump() {
     const absl::StatusOr<bool> more = pump.Tick();
@@ -173,13 +197,16 @@ struct TaskQueueApp::Parts {
     const absl::StatusOr<std::vector<StageCounts>> counts = store.CountByLane();
     stats_log(counts.status());
     if (counts.ok()) meter.SetCounts(*counts, clock.Now());
-    meter.SetWatch(watchers.watchers(), pump.lag());
+    meter.SetWatch(watchers.watchers(), watchers.buffered_bytes(), pump.lag());
+    meter.SetCache(cache.entries(), cache.bytes());
     compact_log(history.Compact());
   }
   void History() {
     const absl::Status status = history.Tick();
     history_log(status);
-    history_done = status.ok();
+    // What stands in its way, as a long reader, should not be met by it every second.
+    history_wait =
+        status.ok() ? kHistoryPeriod : std::min(std::max(kHistoryRetry, 2 * history_wait), kHistoryRetryMost);
     if (history.partitions_made()) server.SetReady(kPartitions, true);
   }
 
@@ -189,6 +216,11 @@ struct TaskQueueApp::Parts {
   const Clock& clock;
   rpc::Server& server;
   PostgresTaskStore store;
+  pg::Pool read_pool;
+  PostgresTaskStore reads;
+  // Stopped by Stop().
+  BoundedExecutor reading;
+  std::vector<std::unique_ptr<telemetry::Probe>> probes;
   RecordCache cache;
   TaskQueue queue;
   TaskQueueMeter meter;
@@ -210,7 +242,7 @@ struct TaskQueueApp::Parts {
       history_log{"history"};
   bool pump_more = false;
   bool catch_up_more = false;
-  bool history_done = false;
+  absl::Duration history_wait;
   PeriodicTask pump_step, catch_up_step, sweep_step, feed_step, stats_step, history_step;
 };
 
@@ -228,6 +260,7 @@ TaskQueueApp::TaskQueueApp(std::unique_ptr<Parts> parts) : parts_(std::move(part
 TaskQueueApp::~TaskQueueApp() = default;
 
 absl::Status TaskQueueApp::Start() {
+  parts_->reading.Start();
   parts_->lanes.Start();
   parts_->history_step.Start();
   parts_->pump_step.Start();
@@ -239,10 +272,13 @@ absl::Status TaskQueueApp::Start() {
 }
 
 void TaskQueueApp::Stop() {
+  parts_->history.Cancel();
   for (PeriodicTask* step : {&parts_->stats_step, &parts_->feed_step, &parts_->sweep_step, &parts_->catch_up_step,
                              &parts_->pump_step, &parts_->history_step}) {
     step->Stop();
   }
+  parts_->reading.Stop();
+  parts_->read_pool.Close();
   parts_->lanes.Stop();
 }
 

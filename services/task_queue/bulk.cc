@@ -17,7 +17,8 @@ constexpr std::size_t kPart = 500;
 }  // namespace
 
 absl::StatusOr<std::vector<TaskId>> BulkChanges::Select(const v1::TaskSelection& selection,
-                                                        std::vector<TaskState> states, bool check_count) {
+                                                        std::vector<TaskState> states, bool check_count,
+                                                        Patience patience) {
   std::vector<TaskId> tasks;
   if (!selection.has_filter()) {
     absl::flat_hash_set<TaskId> seen;
@@ -30,7 +31,9 @@ absl::StatusOr<std::vector<TaskId>> BulkChanges::Select(const v1::TaskSelection&
     if (filter.states.empty()) filter.states = std::move(states);
     std::optional<TaskId> cursor;
     do {
-      SY_ASSIGN_OR_RETURN(TaskPage page, store_.List(filter, /*newest_first=*/false, cursor, kMaxPageSize));
+      SY_ASSIGN_OR_RETURN(const absl::Duration left, patience());
+      SY_ASSIGN_OR_RETURN(const TaskPage page, store_.List(filter, /*newest_first=*/false, cursor, kMaxPageSize,
+                                                           {.within = left, .specs = false}));
       for (const StoredTask& task : page.tasks) tasks.push_back(task.record.id);
       if (tasks.size() > kMaxSelected) return SelectionTooLarge(kMaxSelected);
       cursor = page.next;

@@ -7,8 +7,10 @@
 #include <utility>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "services/task_queue/task_lanes.h"
 #include "services/task_queue/task_store.h"
 #include "switchyard/task_queue/v1/task_queue_service.pb.h"
@@ -20,10 +22,14 @@ class BulkChanges final {
  public:
   BulkChanges(TaskStore& store, TaskLanes& lanes) : store_(store), lanes_(lanes) {}
 
+  // What is left of the caller's time, or why nobody waits for the answer any more.
+  using Patience = absl::FunctionRef<absl::StatusOr<absl::Duration>()>;
+
   // The tasks selected: SELECTION_TOO_LARGE beyond the bound, COUNT_CHANGED when they are not as many as expected. A
   // filter that names no states is narrowed to `states`: those that the change is about. Validation comes first.
+  // `patience` is asked before every page, since a narrow filter may have to pass over very many tasks.
   absl::StatusOr<std::vector<TaskId>> Select(const v1::TaskSelection& selection, std::vector<TaskState> states,
-                                             bool check_count);
+                                             bool check_count, Patience patience);
 
   using Make = std::function<Command(const TaskId&)>;
   using Answers = std::vector<absl::StatusOr<Executed>>;

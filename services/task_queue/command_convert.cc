@@ -46,7 +46,8 @@ void Fill(const v1::TaskReport& item, Report* report) {
       report->what = Accepted{};
       break;
     case v1::TaskReport::kRejected:
-      report->what = Rejected{.failure = {.reason = item.rejected().reason(), .message = item.rejected().message()}};
+      report->what = Rejected{.failure = {.reason = item.rejected().reason(), .message = item.rejected().message()},
+                              .permanent = item.rejected().permanent()};
       break;
     case v1::TaskReport::kPhase:
       report->what = PhaseChanged{.phase = static_cast<Phase>(item.phase().phase())};

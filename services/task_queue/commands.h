@@ -24,6 +24,8 @@ struct Assign {
 struct Accepted {};
 struct Rejected {
   Failure failure;
+  // The agent would say so again.
+  bool permanent = false;
 };
 struct PhaseChanged {
   Phase phase = Phase::kNone;

@@ -244,6 +244,7 @@ TEST(SpecConvertTest, FillsTheRecord) {
   task.record.create_time = kNow;
   task.record.generation = Generation(2);
   task.record.avoid_agents = {"bad"};
+  task.record.refusing_agents = {"never"};
   v1::ReadyTask ready;
   ASSERT_TRUE(ToProto(task.record, &ready).ok());
   EXPECT_EQ(ready.shard(), task.record.shard());
@@ -263,6 +264,7 @@ TEST(SpecConvertTest, FillsTheRecord) {
     local_only: true
     repository: "repo"
     avoid_agent_ids: "bad"
+    refusing_agent_ids: "never"
     expected_duration { seconds: 9 }
     kind: "prompt")pb");
 }

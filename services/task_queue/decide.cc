@@ -75,7 +75,11 @@ Outcome OnRunning(const Accepted&, Life& life) {
 }
 
 Outcome OnRunning(const Rejected& rejected, Life& life) {
-  life.Lose(AttemptOutcome::kRejected, "REJECTED", rejected.failure);
+  if (rejected.permanent) {
+    life.Refuse(rejected.failure);
+  } else {
+    life.Lose(AttemptOutcome::kRejected, "REJECTED", rejected.failure);
+  }
   return Answered{life.record().state};
 }
 
@@ -189,7 +193,11 @@ Outcome On(const Retry&, const TaskId& id, Life& life) {
     life.Offer("RETRIED_BY_USER");
     return Answered{record.state};
   }
-  if (record.stage() == Stage::kReady) return Unchanged(record);
+  if (record.stage() == Stage::kReady) {
+    if (record.refusing_agents.empty()) return Unchanged(record);
+    life.ForgetRefusals();
+    return Answered{record.state};
+  }
   return WrongState(id, record.state, "DEAD_LETTER, or a queued task that backs off");
 }
 

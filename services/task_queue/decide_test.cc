@@ -373,6 +373,62 @@ TEST_F(DecideTest, BoundsTheAgentsToAvoid) {
   EXPECT_EQ(record_.avoid_agents.front(), "agent-3");
 }
 
+const Rejected kRefused{.failure = {"NOT_ALLOWED", "no rule allows it"}, .permanent = true};
+
+TEST_F(DecideTest, ARefusalForGoodIsNoLossAndRulesOutThatAgent) {
+  Give("a");
+  EXPECT_EQ(Say(kRefused)->state, kQueued);
+  EXPECT_EQ(record_.stage(), Stage::kReady) << "another agent may take it at once";
+  EXPECT_EQ(LastCause(), "REFUSED");
+  EXPECT_EQ(record_.losses, 0);
+  EXPECT_EQ(record_.attempts, 0);
+  EXPECT_THAT(record_.refusing_agents, ElementsAre("a"));
+  EXPECT_THAT(record_.avoid_agents, IsEmpty());
+  EXPECT_EQ(record_.failure, kRefused.failure);
+  EXPECT_EQ(Again("a", Generation(1), kRefused), kQueued);
+  Start("b");
+  EXPECT_EQ(Say(Finished{})->state, kSucceeded);
+}
+
+TEST_F(DecideTest, ARefusalReplacesWhatWasOnlyToBeAvoided) {
+  Give("a");
+  ASSERT_THAT(Say(Rejected{.failure = {"NO_SLOT", ""}}), IsOk());
+  EXPECT_THAT(record_.avoid_agents, ElementsAre("a"));
+  SweepAfter(absl::Minutes(1));
+  Give("a");
+  ASSERT_THAT(Say(kRefused), IsOk());
+  EXPECT_THAT(record_.avoid_agents, IsEmpty());
+  EXPECT_THAT(record_.refusing_agents, ElementsAre("a"));
+}
+
+TEST_F(DecideTest, ManyRefusalsForGoodGiveTheTaskUp) {
+  for (int i = 1; i < kRefusalBound; ++i) {
+    Give("agent-" + std::to_string(i));
+    EXPECT_EQ(Say(kRefused)->state, kQueued);
+  }
+  Give("last");
+  EXPECT_EQ(Say(kRefused)->state, kDeadLetter);
+  EXPECT_EQ(record_.failure.reason, "REFUSED_BY_AGENTS");
+  EXPECT_EQ(Do(Retry{})->state, kQueued);
+  EXPECT_THAT(record_.refusing_agents, IsEmpty());
+}
+
+TEST_F(DecideTest, APersonsRetryAsksTheRefusingAgentsAgain) {
+  Give("a");
+  ASSERT_THAT(Say(kRefused), IsOk());
+  EXPECT_FALSE(Do(Retry{})->unchanged);
+  EXPECT_THAT(record_.refusing_agents, IsEmpty());
+  EXPECT_EQ(record_.stage(), Stage::kReady);
+  EXPECT_TRUE(Do(Retry{})->unchanged);
+}
+
+TEST_F(DecideTest, ARefusalEndsACancelledTask) {
+  Give("a");
+  ASSERT_THAT(Do(Cancel{}), IsOk());
+  EXPECT_EQ(Say(kRefused)->state, kCancelled);
+  EXPECT_EQ(Again("a", Generation(1), kRefused), kCancelled);
+}
+
 TEST_F(DecideTest, BeginsToCountAnewWhenAPersonRetries) {
   Restart({.max_attempts = 1, .complete_by = now_ + absl::Minutes(1), .time_to_live = absl::Minutes(1)});
   Start();

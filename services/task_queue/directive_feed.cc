@@ -8,13 +8,6 @@
 #include "services/task_queue/task_convert.h"
 
 namespace switchyard::task_queue {
-namespace {
-
-// More outstanding directives than this wait for the next tick.
-constexpr int kMaxDirectives = 5000;
-
-}  // namespace
-
 absl::Status DirectiveFeed::Open(const v1::WatchDirectivesRequest& request, std::shared_ptr<Stream> stream) {
   auto reader = std::make_shared<Reader>();
   reader->stream = stream;
@@ -33,11 +26,12 @@ absl::Status DirectiveFeed::Tick() {
     MutexLock lock(mutex_);
     if (readers_.empty()) return absl::OkStatus();
   }
-  SY_ASSIGN_OR_RETURN(const std::vector<StoredTask> tasks, store_.WithDirectives(kMaxDirectives));
+  SY_ASSIGN_OR_RETURN(const std::vector<TaskRecord> records, store_.WithDirectives(last_, per_tick_));
+  last_ = static_cast<int>(records.size()) < per_tick_ ? TaskId() : records.back().id;
   std::vector<v1::Directive> directives;
-  for (const StoredTask& task : tasks) {
+  for (const TaskRecord& record : records) {
     v1::Directive directive;
-    if (ToProto(task.record, &directive)) directives.push_back(std::move(directive));
+    if (ToProto(record, &directive)) directives.push_back(std::move(directive));
   }
   MutexLock lock(mutex_);
   SendLocked(directives);

@@ -15,16 +15,18 @@
 namespace switchyard::task_queue {
 
 // Tells hubs what their agents must hear. Level-triggered: what is outstanding is sent again and again until the
-// agent's report has settled it, so a lost message heals. Thread-safe.
+// agent's report has settled it, so a lost message heals. Of more than one tick can send, each has its turn.
+// Thread-safe, apart from Tick().
 class DirectiveFeed final {
  public:
   using Stream = rpc::ServerStream<v1::WatchDirectivesResponse>;
 
-  explicit DirectiveFeed(TaskStore& store) : store_(store) {}
+  // `per_tick` bounds what one tick reads and sends.
+  explicit DirectiveFeed(TaskStore& store, int per_tick = 5'000) : store_(store), per_tick_(per_tick) {}
 
   absl::Status Open(const v1::WatchDirectivesRequest& request, std::shared_ptr<Stream> stream);
 
-  // Reads what is outstanding and sends it. Blocks; a background step.
+  // Reads what is outstanding and sends it; goes on where the last tick ended. Blocks; a background step.
   absl::Status Tick();
   // An assignment ended without its agent's doing: said once, since the agent's next report is refused anyway.
   void Withdraw(const TaskId& task, Generation generation, const std::string& agent, const std::string& cause);
@@ -40,6 +42,8 @@ class DirectiveFeed final {
   void SendLocked(const std::vector<v1::Directive>& directives) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   TaskStore& store_;
+  const int per_tick_;
+  TaskId last_;
   mutable Mutex mutex_;
   std::vector<std::shared_ptr<Reader>> readers_ ABSL_GUARDED_BY(mutex_);  // Shared with the streams' closing.
 };

@@ -7,8 +7,9 @@ namespace switchyard::task_queue {
 const std::vector<app::DoctorCheck>& DoctorChecks() {
   static const auto& checks = *new std::vector<app::DoctorCheck>{
       {"a task stands in one stage", &kDoctorTwoStages},
+      {"a task ended once", &kDoctorTwoEnds},
       {"no task is lost", &kDoctorLostTasks},
-      {"a live task has its specification", &kDoctorMissingSpecifications},
+      {"a live or pinned task has its specification", &kDoctorMissingSpecifications},
       {"an owner has a session", &kDoctorOwnersWithoutSession},
       {"time limits that pass are acted upon", &kDoctorOverdue},
       {"a ready task stands where schedulers look", &kDoctorMisplacedReady},

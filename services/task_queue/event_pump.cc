@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "libs/base/log.h"
 #include "libs/base/status_macros.h"
 
 namespace switchyard::task_queue {
@@ -13,6 +14,10 @@ namespace {
 constexpr int kBatchesPerPage = 16;
 
 bool IsReady(const TaskEvent& event) { return event.state == TaskState::kQueued && event.hold == HoldReason::kNone; }
+
+int RankOf(const PublishedEvent& event) {
+  return static_cast<int>(event.lane) * 2 + (event.event.generation != Generation{} ? 1 : 0);
+}
 
 // The agent did not end it itself, so it must be told.
 bool IsWithdrawal(const TaskEvent& event) {
@@ -27,15 +32,23 @@ bool IsWithdrawal(const TaskEvent& event) {
 absl::Status EventPump::Begin() {
   SY_ASSIGN_OR_RETURN(const std::string incarnation, store_.Incarnation());
   SY_ASSIGN_OR_RETURN(position_, store_.EventsEnd());
+  // Rows of another life may bear the same revisions.
+  if (!incarnation_.empty()) cache_.Clear();
   watchers_.Begin(incarnation, position_);
-  begun_ = true;
+  incarnation_ = incarnation;
   return absl::OkStatus();
 }
 
 absl::StatusOr<bool> EventPump::Tick() {
-  if (!begun_) SY_RETURN_IF_ERROR(Begin());
-  SY_ASSIGN_OR_RETURN(EventPage page, store_.ReadEvents(position_, kBatchesPerPage));
-  lag_ = page.lag;
+  if (incarnation_.empty()) SY_RETURN_IF_ERROR(Begin());
+  SY_ASSIGN_OR_RETURN(const EventPage page, store_.ReadEvents(position_, kBatchesPerPage));
+  if (page.incarnation != incarnation_) {
+    LogWarning("the database began another life: watchers must list and watch anew",
+               {{"before", incarnation_}, {"now", page.incarnation}});
+    SY_RETURN_IF_ERROR(Begin());
+    return true;
+  }
+  lag_nanos_.store(absl::ToInt64Nanoseconds(page.lag), std::memory_order_relaxed);
   std::vector<TaskId> foreign_ready;
   for (const EventBatch& batch : page.batches) {
     for (const PublishedEvent& event : batch.events) {
@@ -45,6 +58,7 @@ absl::StatusOr<bool> EventPump::Tick() {
       // What this process committed is in its cache, or was there and has moved on.
       if (cache_.EraseOlder(event.task, event.event.ordinal) && IsReady(event.event)) {
         foreign_ready.push_back(event.task);
+        if (event.event.kind != EventKind::kSubmitted) store_.Offered(event.task, RankOf(event));
       }
     }
   }
@@ -55,15 +69,16 @@ absl::StatusOr<bool> EventPump::Tick() {
 }
 
 absl::Status EventPump::LearnReady(const std::vector<TaskId>& ids) {
-  std::vector<std::optional<TaskRecord>> records;
+  std::vector<LoadedTask> records;
   SY_RETURN_IF_ERROR(store_.RunBatch([&](TaskBatch& batch) -> absl::Status {
-    SY_ASSIGN_OR_RETURN(records, batch.Load(ids));
+    SY_ASSIGN_OR_RETURN(records, LoadEach(batch, ids));
     return absl::OkStatus();
   }));
-  for (std::optional<TaskRecord>& record : records) {
-    if (!record.has_value() || record->stage() != Stage::kReady) continue;
-    ready_.Push(*record);
-    cache_.Put(std::make_shared<const TaskRecord>(*std::move(record)));
+  for (LoadedTask& record : records) {
+    if (!record.ok()) LogError("a ready task cannot be offered", {{"status", record.status()}});
+    if (!record.ok() || !record->has_value() || (*record)->stage() != Stage::kReady) continue;
+    ready_.Push(**record);
+    cache_.Put(std::make_shared<const TaskRecord>(**std::move(record)));
   }
   ready_.Flush();
   return absl::OkStatus();

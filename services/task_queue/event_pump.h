@@ -1,9 +1,13 @@
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "services/task_queue/directive_feed.h"
 #include "services/task_queue/ready_feed.h"
 #include "services/task_queue/record_cache.h"
@@ -13,7 +17,7 @@
 namespace switchyard::task_queue {
 
 // The one reader of the event log in this process: tells watchers, and learns what other replicas did. A background
-// step with a public Tick(). Not thread-safe.
+// step with a public Tick(). Not thread-safe, apart from lag().
 class EventPump final {
  public:
   EventPump(TaskStore& store, RecordCache& cache, WatchHub& watchers, ReadyFeed& ready, DirectiveFeed& directives)
@@ -23,8 +27,9 @@ class EventPump final {
   // the end of the log.
   absl::StatusOr<bool> Tick();
 
-  // How long a committed batch has been waiting to be readable, because some transaction older than it still runs.
-  absl::Duration lag() const { return lag_; }
+  // How long the newest committed batch that may be read has been waiting: because this process reads slowly, or
+  // because some transaction older than it still runs. Thread-safe.
+  absl::Duration lag() const { return absl::Nanoseconds(lag_nanos_.load(std::memory_order_relaxed)); }
 
  private:
   absl::Status Begin();
@@ -35,9 +40,10 @@ class EventPump final {
   WatchHub& watchers_;
   ReadyFeed& ready_;
   DirectiveFeed& directives_;
-  bool begun_ = false;
+  // Empty before the first Begin.
+  std::string incarnation_;
   EventPosition position_;
-  absl::Duration lag_;
+  std::atomic<std::int64_t> lag_nanos_{0};
 };
 
 }  // namespace switchyard::task_queue

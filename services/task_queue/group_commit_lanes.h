@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -12,6 +13,7 @@
 #include "services/task_queue/ready_feed.h"
 #include "services/task_queue/task_lanes.h"
 #include "services/task_queue/task_queue.h"
+#include "services/task_queue/task_queue_meter.h"
 
 namespace switchyard::task_queue {
 
@@ -24,6 +26,9 @@ class GroupCommitLanes final : public TaskLanes {
     ReadyFeed& ready;
     Rng& rng;
     telemetry::Metrics& metrics;
+    // Told about every command, whoever gave it.
+    TaskQueueMeter& meter;
+    TaskStore& store;
     // A batch was committed: there is news in the log.
     std::function<void()> on_commit;
   };
@@ -45,6 +50,8 @@ class GroupCommitLanes final : public TaskLanes {
     bool last = false;
   };
   enum Kind { kAssign, kReport, kControl, kKinds };
+  // Two, so that one writes while the other waits for the disk. A request id always takes the same.
+  static constexpr int kSubmitLanes = 2;
   using SubmitCommit = pg::GroupCommit<Submission, Outcome<Submitted>>;
   using CommandCommit = pg::GroupCommit<Command, Outcome<Executed>>;
   class Meter;
@@ -69,11 +76,18 @@ class GroupCommitLanes final : public TaskLanes {
 
   template <class Result>
   void Conclude(Outcome<Result>& outcome);
+  // Counts what became of a command, and lets scans find what it returned.
+  void Account(const absl::StatusOr<Executed>& executed);
+
+  struct SubmitLane {
+    ExpectedClaims expected;
+    std::unique_ptr<SubmitCommit> commit;
+  };
 
   const Deps deps_;
-  ExpectedClaims expected_;
-  std::array<std::unique_ptr<Meter>, kKinds + 1> meters_;
-  std::unique_ptr<SubmitCommit> submit_;
+  std::array<std::unique_ptr<Meter>, kKinds + kSubmitLanes> meters_;
+  std::array<SubmitLane, kSubmitLanes> submits_;
+  std::atomic<unsigned> next_submit_{0};
   std::array<std::unique_ptr<CommandCommit>, kKinds> commands_;
 };
 

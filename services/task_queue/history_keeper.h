@@ -1,8 +1,11 @@
 #pragma once
 
+#include <atomic>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "libs/base/clock.h"
 #include "libs/pg/pool.h"
@@ -17,8 +20,8 @@ struct Retention {
 };
 
 // Makes partitions ahead, drops what has outlived its retention, rotates request ids, compacts counts. Every step is
-// safe to repeat, and safe with other replicas at the same work. Background steps with a public Tick(); not
-// thread-safe.
+// safe to repeat, and safe with other replicas at the same work; none writes in a long transaction, which would keep
+// events from watchers. Background steps with a public Tick(); not thread-safe, apart from Cancel().
 class HistoryKeeper final {
  public:
   HistoryKeeper(pg::Pool& pool, const Clock& clock, const Retention& retention)
@@ -30,17 +33,30 @@ class HistoryKeeper final {
   bool partitions_made() const { return partitions_made_; }
   // Compacts counts, which grow with every batch.
   absl::Status Compact();
-  // All of it.
+  // All of it but Compact. A step that fails, as behind a long reader, does not keep the others from their work; the
+  // first failure is answered, and the next Tick goes on where this one stopped.
   absl::Status Tick();
+  // Ends a Tick soon, now or later, with CANCELLED: the process stops.
+  void Cancel() { cancelled_ = true; }
 
   // Partitions dropped since the process began.
   int dropped() const { return dropped_; }
 
  private:
   absl::Status DropHistory();
+  // Copies what must outlive the partition of a day to where it stays.
+  absl::Status Pin(const std::string& day, absl::Time cut);
+  absl::Status DropOutlivedPins(absl::Time cut);
   absl::Status DropEvents();
+  struct Partition {
+    std::string name;
+    std::string day;
+    bool attached = false;
+  };
+  // Of `parent`, wholly before `cut`; also those that an interrupted run left detached.
+  absl::StatusOr<std::vector<Partition>> PartitionsBefore(const char* parent, absl::Time cut);
   // Detached first, without blocking readers and writers of the parent, then dropped.
-  absl::Status DropPartition(const std::string& parent, const std::string& child, bool attached);
+  absl::Status DropPartition(const std::string& parent, const Partition& partition);
   absl::Status RotateRequests();
 
   pg::Pool& pool_;
@@ -48,6 +64,7 @@ class HistoryKeeper final {
   const Retention retention_;
   bool partitions_made_ = false;
   int dropped_ = 0;
+  std::atomic<bool> cancelled_{false};
 };
 
 }  // namespace switchyard::task_queue

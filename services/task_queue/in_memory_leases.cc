@@ -43,14 +43,13 @@ absl::StatusOr<std::vector<Session>> InMemoryTaskStore::ExpiredSessions(absl::Ti
   return expired;
 }
 
-absl::Status InMemoryTaskStore::FenceSession(std::string_view agent, std::int64_t epoch) {
+absl::StatusOr<bool> InMemoryTaskStore::FenceSession(std::string_view agent, std::int64_t epoch) {
   MutexLock lock(mutex_);
   SY_RETURN_IF_ERROR(CheckPresent());
   const auto entry = agents_.find(agent);
-  if (entry != agents_.end() && entry->second.open && entry->second.session.epoch == epoch) {
-    ++entry->second.session.epoch;
-  }
-  return absl::OkStatus();
+  const bool current = entry != agents_.end() && entry->second.open && entry->second.session.epoch == epoch;
+  if (current) ++entry->second.session.epoch;
+  return current;
 }
 
 absl::Status InMemoryTaskStore::CloseSession(std::string_view agent, std::int64_t epoch) {
@@ -73,16 +72,16 @@ absl::StatusOr<std::vector<StoredTask>> InMemoryTaskStore::OwnedBy(absl::Span<co
   return tasks;
 }
 
-absl::StatusOr<std::vector<StoredTask>> InMemoryTaskStore::WithDirectives(int limit) {
+absl::StatusOr<std::vector<TaskRecord>> InMemoryTaskStore::WithDirectives(const TaskId& after, int limit) {
   MutexLock lock(mutex_);
   SY_RETURN_IF_ERROR(CheckPresent());
-  std::vector<StoredTask> tasks;
-  for (const TaskId& id : owned_) {
-    if (static_cast<int>(tasks.size()) >= limit) break;
-    const StoredTask& task = rows_.at(id).task;
-    if (task.record.cancel_requested || !task.record.answer.empty()) tasks.push_back(task);
+  std::vector<TaskRecord> records;
+  for (auto id = owned_.upper_bound(after); id != owned_.end(); ++id) {
+    if (static_cast<int>(records.size()) >= limit) break;
+    const TaskRecord& record = rows_.at(*id).task.record;
+    if (record.cancel_requested || !record.answer.empty()) records.push_back(record);
   }
-  return tasks;
+  return records;
 }
 
 absl::StatusOr<std::vector<ShardLease>> InMemoryTaskStore::AcquireShards(std::string_view owner, int want,
@@ -157,10 +156,19 @@ absl::StatusOr<EventPosition> InMemoryTaskStore::EventsBegin() {
   return events_begin_;
 }
 
+absl::StatusOr<EventPosition> InMemoryTaskStore::EventsLimit() { return EventsEnd(); }
+
+void InMemoryTaskStore::BeginLife(std::string_view incarnation) {
+  MutexLock lock(mutex_);
+  incarnation_ = incarnation;
+  events_.clear();
+  events_begin_ = events_end_ = {};
+}
+
 absl::StatusOr<EventPage> InMemoryTaskStore::ReadEvents(const EventPosition& after, int limit) {
   MutexLock lock(mutex_);
   SY_RETURN_IF_ERROR(CheckPresent());
-  EventPage page;
+  EventPage page{.incarnation = incarnation_, .batches = {}, .lag = {}};
   for (auto batch = events_.upper_bound(after); batch != events_.end(); ++batch) {
     if (static_cast<int>(page.batches.size()) >= limit) break;
     page.batches.push_back({batch->first, batch->second});

@@ -18,6 +18,11 @@ absl::Status Unavailable(std::string_view message) {
   return MakeError(absl::StatusCode::kUnavailable, "DATABASE_UNAVAILABLE", message);
 }
 
+absl::Status CheckTime(const ReadOptions& options) {
+  if (options.within > absl::ZeroDuration()) return absl::OkStatus();
+  return MakeError(absl::StatusCode::kDeadlineExceeded, "DEADLINE_EXCEEDED", "the deadline passed during a read");
+}
+
 template <class T>
 bool Allows(const std::vector<T>& wanted, const T& value) {
   return wanted.empty() || std::find(wanted.begin(), wanted.end(), value) != wanted.end();
@@ -259,27 +264,36 @@ absl::Status InMemoryTaskStore::RunBatch(absl::FunctionRef<absl::Status(TaskBatc
   return absl::OkStatus();
 }
 
-absl::StatusOr<StoredTask> InMemoryTaskStore::Get(const TaskId& id) {
+absl::StatusOr<StoredTask> InMemoryTaskStore::Get(const TaskId& id, const ReadOptions& options) {
+  SY_RETURN_IF_ERROR(CheckTime(options));
   MutexLock lock(mutex_);
   SY_RETURN_IF_ERROR(CheckPresent());
   const auto row = rows_.find(id);
   if (row == rows_.end()) return TaskNotFound(id);
+  if (!options.specs) return StoredTask{.record = row->second.task.record};
   return row->second.task;
 }
 
 absl::StatusOr<TaskPage> InMemoryTaskStore::List(const TaskFilter& filter, bool newest_first,
-                                                 std::optional<TaskId> cursor, int limit) {
+                                                 std::optional<TaskId> cursor, int limit, const ReadOptions& options) {
+  SY_RETURN_IF_ERROR(CheckTime(options));
   MutexLock lock(mutex_);
   SY_RETURN_IF_ERROR(CheckPresent());
   TaskPage page;
+  std::size_t bytes = 0;
   const std::string title_part = absl::AsciiStrToLower(filter.title_contains);
   const auto take = [&](const Row& row) {
     if (!Matches(filter, row.task, title_part)) return true;
-    if (static_cast<int>(page.tasks.size()) >= limit) {
+    if (static_cast<int>(page.tasks.size()) >= limit || bytes >= options.max_spec_bytes) {
       if (!page.tasks.empty()) page.next = page.tasks.back().record.id;
       return false;
     }
-    page.tasks.push_back(row.task);
+    if (options.specs) {
+      page.tasks.push_back(row.task);
+      bytes += row.task.spec.size();
+    } else {
+      page.tasks.push_back({.record = row.task.record});
+    }
     return true;
   };
   if (newest_first) {
@@ -293,7 +307,9 @@ absl::StatusOr<TaskPage> InMemoryTaskStore::List(const TaskFilter& filter, bool 
   return page;
 }
 
-absl::StatusOr<std::vector<std::pair<std::string, std::int64_t>>> InMemoryTaskStore::CountDeadByModel() {
+absl::StatusOr<std::vector<std::pair<std::string, std::int64_t>>> InMemoryTaskStore::CountDeadByModel(
+    const ReadOptions& options) {
+  SY_RETURN_IF_ERROR(CheckTime(options));
   MutexLock lock(mutex_);
   SY_RETURN_IF_ERROR(CheckPresent());
   std::map<std::string, std::int64_t> counts;
@@ -303,7 +319,8 @@ absl::StatusOr<std::vector<std::pair<std::string, std::int64_t>>> InMemoryTaskSt
   return std::vector<std::pair<std::string, std::int64_t>>(counts.begin(), counts.end());
 }
 
-absl::StatusOr<std::vector<StageCounts>> InMemoryTaskStore::CountByLane() {
+absl::StatusOr<std::vector<StageCounts>> InMemoryTaskStore::CountByLane(const ReadOptions& options) {
+  SY_RETURN_IF_ERROR(CheckTime(options));
   MutexLock lock(mutex_);
   SY_RETURN_IF_ERROR(CheckPresent());
   std::vector<StageCounts> lanes(kLaneCount);

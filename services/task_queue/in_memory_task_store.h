@@ -33,29 +33,33 @@ class InMemoryTaskStore final : public TaskStore {
   // As retention does with finished tasks and with events; the latter up to and with `last`.
   void DropTask(const TaskId& id);
   void DropEvents(const EventPosition& last);
+  // As after a restore into another cluster: what is stored stays, the log is empty and its positions begin anew.
+  void BeginLife(std::string_view incarnation);
   // Every stored record, by id; for checks of invariants.
   std::vector<TaskRecord> AllRecords() const;
   int committed_batches() const;
 
   absl::Status RunBatch(absl::FunctionRef<absl::Status(TaskBatch&)> work) override;
 
-  absl::StatusOr<StoredTask> Get(const TaskId& id) override;
-  absl::StatusOr<TaskPage> List(const TaskFilter& filter, bool newest_first, std::optional<TaskId> cursor,
-                                int limit) override;
-  absl::StatusOr<std::vector<std::pair<std::string, std::int64_t>>> CountDeadByModel() override;
-  absl::StatusOr<std::vector<StageCounts>> CountByLane() override;
+  absl::StatusOr<StoredTask> Get(const TaskId& id, const ReadOptions& options = {}) override;
+  absl::StatusOr<TaskPage> List(const TaskFilter& filter, bool newest_first, std::optional<TaskId> cursor, int limit,
+                                const ReadOptions& options = {}) override;
+  absl::StatusOr<std::vector<std::pair<std::string, std::int64_t>>> CountDeadByModel(
+      const ReadOptions& options = {}) override;
+  absl::StatusOr<std::vector<StageCounts>> CountByLane(const ReadOptions& options = {}) override;
   absl::StatusOr<ReadyScan> ScanReady(absl::Span<const int> shards, int window,
                                       absl::Span<const ReadyAfter> after = {}) override;
+  void Offered(const TaskId&, int) override {}
   absl::StatusOr<std::vector<DueTask>> ScanDue(absl::Time now, int limit) override;
 
   absl::StatusOr<Session> OpenSession(std::string_view agent, std::string_view hub, absl::Time expire) override;
   absl::StatusOr<std::vector<std::string>> RenewSessions(
       absl::Span<const std::pair<std::string, std::int64_t>> sessions, absl::Time expire) override;
   absl::StatusOr<std::vector<Session>> ExpiredSessions(absl::Time now, int limit) override;
-  absl::Status FenceSession(std::string_view agent, std::int64_t epoch) override;
+  absl::StatusOr<bool> FenceSession(std::string_view agent, std::int64_t epoch) override;
   absl::Status CloseSession(std::string_view agent, std::int64_t epoch) override;
   absl::StatusOr<std::vector<StoredTask>> OwnedBy(absl::Span<const std::string> agents) override;
-  absl::StatusOr<std::vector<StoredTask>> WithDirectives(int limit) override;
+  absl::StatusOr<std::vector<TaskRecord>> WithDirectives(const TaskId& after, int limit) override;
 
   absl::StatusOr<std::vector<ShardLease>> AcquireShards(std::string_view owner, int want, absl::Time now,
                                                         absl::Time expire) override;
@@ -68,6 +72,7 @@ class InMemoryTaskStore final : public TaskStore {
   absl::StatusOr<std::string> Incarnation() override;
   absl::StatusOr<EventPosition> EventsEnd() override;
   absl::StatusOr<EventPosition> EventsBegin() override;
+  absl::StatusOr<EventPosition> EventsLimit() override;
   absl::StatusOr<EventPage> ReadEvents(const EventPosition& after, int limit) override;
 
  private:
@@ -98,10 +103,10 @@ class InMemoryTaskStore final : public TaskStore {
   void Unindex(const Row& row) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Commit(Batch& batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  const std::string incarnation_;
   // Held for a whole batch; taken before mutex_.
   Mutex batch_mutex_;
   mutable Mutex mutex_;
+  std::string incarnation_ ABSL_GUARDED_BY(mutex_);
   bool away_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<Fault> faults_ ABSL_GUARDED_BY(mutex_);
   int committed_batches_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -265,6 +265,28 @@ void Life::Lose(AttemptOutcome outcome, std::string_view cause, Failure failure)
   }
 }
 
+void Life::Refuse(Failure failure) {
+  if (failure.reason.empty()) failure.reason = "REFUSED";
+  std::erase(record_.avoid_agents, record_.agent);
+  record_.refusing_agents.push_back(record_.agent);
+  CloseAttempt(AttemptOutcome::kRejected, false, failure);
+  record_.failure = failure;
+  if (record_.cancel_requested) {
+    End(TaskState::kCancelled, "REFUSED", {.reason = "CANCELLED", .message = record_.cancel_reason});
+  } else if (record_.refusing_agents.size() >= kRefusalBound) {
+    End(TaskState::kDeadLetter, "REFUSED_BY_AGENTS",
+        {.reason = "REFUSED_BY_AGENTS",
+         .message = absl::StrCat(record_.refusing_agents.size(), " agents refuse it; the last: ", failure.message)});
+  } else {
+    WaitBefore(absl::ZeroDuration(), "REFUSED", failure.message);
+  }
+}
+
+void Life::ForgetRefusals() {
+  record_.refusing_agents.clear();
+  Offer("RETRIED_BY_USER");
+}
+
 void Life::RetryOrGiveUp(std::string_view cause, const Failure& failure, bool permanent) {
   record_.failure = failure;
   if (record_.cancel_requested) {
@@ -343,6 +365,7 @@ void Life::Revive() {
   record_.attempts = 0;
   record_.losses = 0;
   record_.releases = 0;
+  record_.refusing_agents.clear();
   record_.cancel_requested = false;
   record_.finish_time = absl::InfiniteFuture();
   // A limit of the whole life that has passed would end it again at once.
@@ -370,7 +393,6 @@ void Life::End(TaskState state, std::string_view cause, Failure failure) {
   record_.finish_time = now_;
   record_.failure = std::move(failure);
   Tell(EventKind::kFinished, cause, record_.failure.message);
-  record_.timeline.back().agent = left;
   record_.timeline.back().agent = left;
   StoreAnswer();
 }

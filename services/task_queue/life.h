@@ -62,6 +62,10 @@ class Life {
   void Release(std::string_view reason);
   // An end of the assignment that charges no attempt.
   void Lose(AttemptOutcome outcome, std::string_view cause, Failure failure);
+  // The agent will never take it: neither an attempt nor a loss, and it is not offered to that agent again.
+  void Refuse(Failure failure);
+  // The agents may have learnt better.
+  void ForgetRefusals();
   void Judge(Verdict verdict, const Failure& failure);
   void Revive();
   void Discard(std::string_view reason);

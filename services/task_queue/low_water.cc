@@ -19,9 +19,15 @@ Uuid LowWater::Get(int shard, int rank) {
   return clock_.Now() < mark.forget_at ? mark.low : Uuid();
 }
 
-void LowWater::Raise(int shard, int rank, const Uuid& front) {
+std::uint64_t LowWater::Moment() const {
+  MutexLock lock(mutex_);
+  return moment_;
+}
+
+void LowWater::Raise(int shard, int rank, const Uuid& front, std::uint64_t moment) {
   MutexLock lock(mutex_);
   Mark& mark = marks_[shard][rank];
+  if (mark.lowered > moment) return;
   const absl::Time now = clock_.Now();
   mark.low = Uuid::LowestAt(front.time() - kSlack);
   if (now >= mark.forget_at) mark.forget_at = now + kLife;
@@ -31,6 +37,7 @@ void LowWater::Lower(int shard, int rank, const Uuid& id) {
   MutexLock lock(mutex_);
   Mark& mark = marks_[shard][rank];
   mark.low = std::min(mark.low, id);
+  mark.lowered = ++moment_;
 }
 
 }  // namespace switchyard::task_queue

@@ -1,4 +1,5 @@
 // Sessions of agents and shards of schedulers.
+#include <optional>
 #include <utility>
 
 #include "libs/base/status_macros.h"
@@ -44,10 +45,11 @@ absl::StatusOr<std::vector<Session>> PostgresTaskStore::ExpiredSessions(absl::Ti
   return sessions;
 }
 
-absl::Status PostgresTaskStore::FenceSession(std::string_view agent, std::int64_t epoch) {
+absl::StatusOr<bool> PostgresTaskStore::FenceSession(std::string_view agent, std::int64_t epoch) {
   pg::Params params;
   params.Add(agent).Add(epoch);
-  return Query(kFenceSession, params).status();
+  SY_ASSIGN_OR_RETURN(const pg::Result fenced, Query(kFenceSession, params));
+  return fenced.affected() > 0;
 }
 
 absl::Status PostgresTaskStore::CloseSession(std::string_view agent, std::int64_t epoch) {
@@ -59,10 +61,10 @@ absl::Status PostgresTaskStore::CloseSession(std::string_view agent, std::int64_
 absl::StatusOr<std::vector<StoredTask>> PostgresTaskStore::OwnedTasks(const pg::Result& rows) {
   std::vector<StoredTask> tasks;
   for (const pg::Row row : rows) {
-    SY_ASSIGN_OR_RETURN(TaskRecord record, DecodeRecord(row.Bytes(1)));
-    tasks.push_back({.record = std::move(record)});
+    std::optional<TaskRecord> record = Readable(row.GetId<TaskId>(0), row.Bytes(1));
+    if (record.has_value()) tasks.push_back({.record = *std::move(record)});
   }
-  SY_RETURN_IF_ERROR(AttachTasks(tasks));
+  SY_RETURN_IF_ERROR(AttachTasks(absl::MakeSpan(tasks), {}));
   return tasks;
 }
 
@@ -75,11 +77,16 @@ absl::StatusOr<std::vector<StoredTask>> PostgresTaskStore::OwnedBy(absl::Span<co
   return OwnedTasks(rows);
 }
 
-absl::StatusOr<std::vector<StoredTask>> PostgresTaskStore::WithDirectives(int limit) {
+absl::StatusOr<std::vector<TaskRecord>> PostgresTaskStore::WithDirectives(const TaskId& after, int limit) {
   pg::Params params;
-  params.Add(static_cast<std::int64_t>(limit));
+  params.Add(after.uuid()).Add(static_cast<std::int64_t>(limit));
   SY_ASSIGN_OR_RETURN(const pg::Result rows, Query(kWithDirectives, params));
-  return OwnedTasks(rows);
+  std::vector<TaskRecord> records;
+  for (const pg::Row row : rows) {
+    std::optional<TaskRecord> record = Readable(row.GetId<TaskId>(0), row.Bytes(1));
+    if (record.has_value()) records.push_back(*std::move(record));
+  }
+  return records;
 }
 
 absl::StatusOr<std::vector<ShardLease>> PostgresTaskStore::AcquireShards(std::string_view owner, int want,

@@ -8,7 +8,6 @@
 #include "absl/strings/match.h"
 #include "libs/base/status_macros.h"
 #include "libs/base/strings.h"
-#include "services/task_queue/postgres_task_batch.h"
 #include "services/task_queue/postgres_task_store.h"
 #include "services/task_queue/record_codec.h"
 #include "services/task_queue/sql/statements.h"
@@ -20,6 +19,8 @@ namespace {
 // How far one call looks for matches of a narrow filter; the page token carries on from there.
 constexpr int kRowsPerLook = 2'000;
 constexpr int kLooksPerPage = 10;
+// At a mebibyte each, what one page may hold for a moment.
+constexpr std::size_t kSpecsPerLook = 64;
 
 template <class T>
 bool Allows(const std::vector<T>& wanted, const T& value) {
@@ -78,20 +79,21 @@ Uuid HighestUuid() {
 
 }  // namespace
 
-absl::StatusOr<StoredTask> PostgresTaskStore::Get(const TaskId& id) {
+absl::StatusOr<StoredTask> PostgresTaskStore::Get(const TaskId& id, const ReadOptions& options) {
+  const GiveUp give_up = GiveUp::After(options.within);
   pg::UuidArray wanted;
   wanted.Append(id);
   pg::Params params;
   params.Add(wanted);
-  SY_ASSIGN_OR_RETURN(const pg::Result rows, Query(kLoadRecords, params));
+  SY_ASSIGN_OR_RETURN(const pg::Result rows, Query(kLoadRecords, params, give_up));
   if (rows.empty()) return TaskNotFound(id);
   std::vector<StoredTask> tasks(1);
   SY_ASSIGN_OR_RETURN(tasks[0].record, DecodeRecord(rows[0].Bytes(1)));
-  SY_RETURN_IF_ERROR(AttachTasks(tasks));
+  if (options.specs) SY_RETURN_IF_ERROR(AttachTasks(absl::MakeSpan(tasks), give_up));
   return std::move(tasks[0]);
 }
 
-absl::Status PostgresTaskStore::AttachTasks(std::vector<StoredTask>& tasks) {
+absl::Status PostgresTaskStore::AttachTasks(absl::Span<StoredTask> tasks, GiveUp give_up) {
   if (tasks.empty()) return absl::OkStatus();
   pg::UuidArray wanted;
   absl::flat_hash_map<TaskId, StoredTask*> by_id;
@@ -101,7 +103,7 @@ absl::Status PostgresTaskStore::AttachTasks(std::vector<StoredTask>& tasks) {
   }
   pg::Params params;
   params.Add(wanted);
-  SY_ASSIGN_OR_RETURN(const pg::Result rows, Query(kLoadTasks, params));
+  SY_ASSIGN_OR_RETURN(const pg::Result rows, Query(kLoadTasks, params, give_up));
   for (const pg::Row row : rows) {
     StoredTask& task = *by_id.at(row.GetId<TaskId>(0));
     task.title = std::string(row.Text(1));
@@ -112,8 +114,26 @@ absl::Status PostgresTaskStore::AttachTasks(std::vector<StoredTask>& tasks) {
   return absl::OkStatus();
 }
 
+absl::StatusOr<TaskPage> PostgresTaskStore::Complete(TaskPage page, const ReadOptions& options, GiveUp give_up) {
+  std::size_t bytes = 0;
+  for (std::size_t begin = 0; options.specs && begin < page.tasks.size(); begin += kSpecsPerLook) {
+    const absl::Span<StoredTask> part = absl::MakeSpan(page.tasks).subspan(begin, kSpecsPerLook);
+    SY_RETURN_IF_ERROR(AttachTasks(part, give_up));
+    for (std::size_t i = 0; i < part.size(); ++i) {
+      bytes += part[i].spec.size();
+      const std::size_t kept = begin + i + 1;
+      if (bytes < options.max_spec_bytes || kept == page.tasks.size()) continue;
+      page.next = part[i].record.id;
+      page.tasks.resize(kept);
+      return page;
+    }
+  }
+  return page;
+}
+
 absl::StatusOr<TaskPage> PostgresTaskStore::List(const TaskFilter& filter, bool newest_first,
-                                                 std::optional<TaskId> cursor, int limit) {
+                                                 std::optional<TaskId> cursor, int limit, const ReadOptions& options) {
+  const GiveUp give_up = GiveUp::After(options.within);
   const std::array<bool, kStageCount> stages = StagesOf(filter);
   const bool finished = stages[static_cast<std::size_t>(Stage::kDone)];
   Uuid position = cursor.has_value() ? cursor->uuid() : (newest_first ? HighestUuid() : Uuid());
@@ -130,36 +150,39 @@ absl::StatusOr<TaskPage> PostgresTaskStore::List(const TaskFilter& filter, bool 
         params.Add(stages[static_cast<std::size_t>(stage)]);
       }
     }
-    SY_ASSIGN_OR_RETURN(const pg::Result rows, Query(*statement, params));
+    SY_ASSIGN_OR_RETURN(const pg::Result rows, Query(*statement, params, give_up));
     std::vector<TaskId> candidates;
     for (const pg::Row row : rows) {
-      if (MayMatch(filter, row)) candidates.push_back(row.GetId<TaskId>(0));
+      const TaskId id = row.GetId<TaskId>(0);
+      // While a day is dropped, what is pinned of it stands in both tables.
+      const bool again = !candidates.empty() && candidates.back() == id;
+      if (!again && MayMatch(filter, row)) candidates.push_back(id);
     }
-    std::vector<std::optional<TaskRecord>> records;
+    std::vector<std::optional<TaskRecord>> records(candidates.size());
     if (!candidates.empty()) {
-      SY_RETURN_IF_ERROR(RunBatch([&](TaskBatch& batch) -> absl::Status {
-        SY_ASSIGN_OR_RETURN(records, batch.Load(candidates));
-        return absl::OkStatus();
-      }));
+      pg::UuidArray wanted;
+      for (const TaskId& id : candidates) wanted.Append(id);
+      pg::Params load;
+      load.Add(wanted);
+      SY_ASSIGN_OR_RETURN(const pg::Result loaded, Query(kLoadRecords, load, give_up));
+      for (const pg::Row row : loaded) {
+        const std::size_t index = row.Int64(0) - 1;
+        records[index] = Readable(candidates[index], row.Bytes(1));
+      }
     }
     for (std::optional<TaskRecord>& record : records) {
       if (!record.has_value() || !Matches(filter, *record)) continue;
       if (static_cast<int>(page.tasks.size()) == limit) {
         page.next = page.tasks.back().record.id;
-        SY_RETURN_IF_ERROR(AttachTasks(page.tasks));
-        return page;
+        return Complete(std::move(page), options, give_up);
       }
       page.tasks.push_back({.record = *std::move(record)});
     }
-    if (rows.size() < rows_wanted) {
-      SY_RETURN_IF_ERROR(AttachTasks(page.tasks));
-      return page;
-    }
+    if (rows.size() < rows_wanted) return Complete(std::move(page), options, give_up);
     position = rows[rows.size() - 1].GetUuid(0);
   }
   page.next = TaskId(position);
-  SY_RETURN_IF_ERROR(AttachTasks(page.tasks));
-  return page;
+  return Complete(std::move(page), options, give_up);
 }
 
 }  // namespace switchyard::task_queue

@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "libs/base/log.h"
+#include "libs/base/status.h"
 #include "libs/base/status_macros.h"
 #include "libs/base/strings.h"
 #include "services/task_queue/postgres_task_batch.h"
@@ -22,6 +25,15 @@ constexpr absl::Duration kFullDueSweep = absl::Minutes(1);
 // Rows become due before now, by a little, when their clock was behind.
 constexpr absl::Duration kDueSlack = absl::Seconds(15);
 
+// Beyond it the sessions' own time-out is what bounds a read.
+constexpr absl::Duration kLongestRead = absl::Seconds(10);
+
+absl::Status ReadTooLate() {
+  return MakeError(absl::StatusCode::kDeadlineExceeded, "DEADLINE_EXCEEDED", "the deadline passed during a read");
+}
+
+constexpr std::size_t kKnownSessions = 64;
+
 // From the middle of the list, not its front.
 bool GoesOn(const ReadyAfter& after, int rank) { return rank == after.rank && !after.id.is_nil(); }
 
@@ -30,9 +42,21 @@ bool GoesOn(const ReadyAfter& after, int rank) { return rank == after.rank && !a
 PostgresTaskStore::PostgresTaskStore(pg::Pool& pool, const Clock& clock, IdSource& ids)
     : pool_(pool), clock_(clock), ids_(ids), low_water_(clock) {}
 
-absl::StatusOr<pg::Result> PostgresTaskStore::Query(const pg::Statement& statement, const pg::Params& params) {
-  SY_ASSIGN_OR_RETURN(pg::Pool::Lease lease, pool_.Acquire());
-  return lease->Execute(statement, params);
+GiveUp GiveUp::After(absl::Duration within) {
+  if (within >= kLongestRead) return {};
+  return {DisciplinedClock::SteadyNanos() + absl::ToInt64Nanoseconds(within)};
+}
+
+absl::StatusOr<pg::Result> PostgresTaskStore::Query(const pg::Statement& statement, const pg::Params& params,
+                                                    GiveUp give_up) {
+  const auto left = [&] { return absl::Nanoseconds(give_up.at - DisciplinedClock::SteadyNanos()); };
+  const absl::Duration patience = left();
+  if (patience <= absl::ZeroDuration()) return ReadTooLate();
+  SY_ASSIGN_OR_RETURN(pg::Pool::Lease lease, pool_.Acquire(std::min(patience, pool_.options().acquire_timeout)));
+  if (give_up.at == GiveUp().at) return lease->Execute(statement, params);
+  const absl::Duration rest = left();
+  if (rest <= absl::ZeroDuration()) return ReadTooLate();
+  return lease->Execute(statement, params, {.timeout = rest});
 }
 
 absl::Status PostgresTaskStore::RunBatch(absl::FunctionRef<absl::Status(TaskBatch&)> work) {
@@ -42,8 +66,8 @@ absl::Status PostgresTaskStore::RunBatch(absl::FunctionRef<absl::Status(TaskBatc
   });
 }
 
-void PostgresTaskStore::Offered(const TaskRecord& record) {
-  low_water_.Lower(record.shard(), record.rank(), record.id.uuid());
+void PostgresTaskStore::Offered(const TaskId& id, int rank) {
+  if (rank >= kFirstRank && rank <= kLastRank) low_water_.Lower(ShardOf(id), rank, id.uuid());
 }
 
 absl::StatusOr<ReadyScan> PostgresTaskStore::ScanReady(absl::Span<const int> shards, int window,
@@ -67,6 +91,7 @@ absl::StatusOr<ReadyScan> PostgresTaskStore::ScanReady(absl::Span<const int> sha
   }
   pg::Params params;
   params.Add(shard_column).Add(rank_column).Add(low_column).Add(share);
+  const std::uint64_t moment = low_water_.Moment();
   SY_ASSIGN_OR_RETURN(const pg::Result rows, Query(kScanReady, params));
   struct Found {
     TaskId id;
@@ -86,7 +111,7 @@ absl::StatusOr<ReadyScan> PostgresTaskStore::ScanReady(absl::Span<const int> sha
   for (const auto& [list, ids] : lists) {
     const auto [shard, rank] = list;
     if (!GoesOn(starts[rank / 2 - 1], rank)) {
-      low_water_.Raise(shard, rank, std::min_element(ids.begin(), ids.end())->uuid());
+      low_water_.Raise(shard, rank, std::min_element(ids.begin(), ids.end())->uuid(), moment);
     }
     if (static_cast<std::int64_t>(ids.size()) + 1 < share) continue;
     const TaskId last = *std::max_element(ids.begin(), ids.end());
@@ -104,8 +129,9 @@ absl::StatusOr<ReadyScan> PostgresTaskStore::ScanReady(absl::Span<const int> sha
           truncated = true;
           break;
         }
-        SY_ASSIGN_OR_RETURN(TaskRecord record, DecodeRecord(task.carry));
-        scan.tasks.push_back(std::move(record));
+        std::optional<TaskRecord> record = Readable(task.id, task.carry);
+        if (!record.has_value()) continue;
+        scan.tasks.push_back(*std::move(record));
         --room;
       }
       truncated = truncated || known_to[rank].has_value();
@@ -135,9 +161,10 @@ absl::StatusOr<std::vector<DueTask>> PostgresTaskStore::ScanDue(absl::Time now, 
   return due;
 }
 
-absl::StatusOr<std::vector<StageCounts>> PostgresTaskStore::CountByLane() {
+absl::StatusOr<std::vector<StageCounts>> PostgresTaskStore::CountByLane(const ReadOptions& options) {
+  const GiveUp give_up = GiveUp::After(options.within);
   std::vector<StageCounts> counts(kLaneCount);
-  SY_ASSIGN_OR_RETURN(const pg::Result rows, Query(kCountByLane));
+  SY_ASSIGN_OR_RETURN(const pg::Result rows, Query(kCountByLane, pg::Params(), give_up));
   for (const pg::Row row : rows) counts[row.Int64(0) - 1].by_stage[row.Int64(1)] = row.Int64(2);
   pg::Int16Array shard_column, rank_column;
   pg::UuidArray low_column;
@@ -150,7 +177,7 @@ absl::StatusOr<std::vector<StageCounts>> PostgresTaskStore::CountByLane() {
   }
   pg::Params params;
   params.Add(shard_column).Add(rank_column).Add(low_column);
-  SY_ASSIGN_OR_RETURN(const pg::Result oldest, Query(kOldestReady, params));
+  SY_ASSIGN_OR_RETURN(const pg::Result oldest, Query(kOldestReady, params, give_up));
   for (const pg::Row row : oldest) {
     SY_ASSIGN_OR_RETURN(const Uuid id, Uuid::Parse(row.Text(1)));
     counts[row.Int64(0) - 1].oldest_ready = id.time();
@@ -158,8 +185,9 @@ absl::StatusOr<std::vector<StageCounts>> PostgresTaskStore::CountByLane() {
   return counts;
 }
 
-absl::StatusOr<std::vector<std::pair<std::string, std::int64_t>>> PostgresTaskStore::CountDeadByModel() {
-  SY_ASSIGN_OR_RETURN(const pg::Result rows, Query(kCountDeadByModel));
+absl::StatusOr<std::vector<std::pair<std::string, std::int64_t>>> PostgresTaskStore::CountDeadByModel(
+    const ReadOptions& options) {
+  SY_ASSIGN_OR_RETURN(const pg::Result rows, Query(kCountDeadByModel, pg::Params(), GiveUp::After(options.within)));
   std::vector<std::pair<std::string, std::int64_t>> counts;
   for (const pg::Row row : rows) counts.emplace_back(row.Text(0), row.Int64(1));
   return counts;
@@ -193,15 +221,20 @@ absl::StatusOr<std::vector<PauseEntry>> PostgresTaskStore::Pauses() {
 }
 
 absl::StatusOr<std::string> PostgresTaskStore::Incarnation() {
+  {
+    MutexLock lock(mutex_);
+    lives_.clear();
+  }
   SY_ASSIGN_OR_RETURN(const pg::Result known, Query(kReadIncarnation));
   if (!known.empty() && known[0].Bool(1)) return std::string(known[0].Text(0));
   SY_RETURN_IF_ERROR(pool_.Transact([&](pg::Session& session) -> absl::Status {
     pg::Params params;
     params.Add(ids_.NewUuid());
     SY_ASSIGN_OR_RETURN(const pg::Result begun, session.Execute(kBeginIncarnation, params));
-    // Not the first one to see it: the events are those of the new life already.
-    if (begun.affected() == 0) return absl::OkStatus();
-    return session.Execute(kForgetForeignEvents).status();
+    // The first life of all, or not the first one to see this one: the events are its own already.
+    if (known.empty() || begun.affected() == 0) return absl::OkStatus();
+    SY_RETURN_IF_ERROR(session.Execute(kForgetForeignEvents).status());
+    return session.Execute(kResetEventHorizon).status();
   }));
   SY_ASSIGN_OR_RETURN(const pg::Result rows, Query(kReadIncarnation));
   if (rows.empty()) return absl::InternalError("the database has no incarnation");
@@ -224,18 +257,59 @@ absl::StatusOr<EventPosition> PostgresTaskStore::EventsBegin() {
   return begin;
 }
 
+absl::StatusOr<EventPosition> PostgresTaskStore::EventsLimit() {
+  SY_ASSIGN_OR_RETURN(const pg::Result rows, Query(kEventsLimit));
+  EventPosition limit;
+  if (!absl::SimpleAtoi(ToAbsl(rows[0].Text(0)), &limit.transaction)) {
+    return absl::InternalError("a snapshot has no limit");
+  }
+  return limit;
+}
+
+absl::StatusOr<std::string> PostgresTaskStore::LifeBehind(pg::Session& session) {
+  const std::string name = absl::StrCat(session.incarnation(), "/", session.backend_pid());
+  {
+    MutexLock lock(mutex_);
+    if (const auto known = lives_.find(name); known != lives_.end()) return known->second;
+  }
+  SY_ASSIGN_OR_RETURN(const pg::Result rows, session.Execute(kReadIncarnation));
+  if (rows.empty() || !rows[0].Bool(1)) return std::string();
+  MutexLock lock(mutex_);
+  if (lives_.size() >= kKnownSessions) lives_.clear();
+  return lives_[name] = std::string(rows[0].Text(0));
+}
+
 absl::StatusOr<EventPage> PostgresTaskStore::ReadEvents(const EventPosition& after, int limit) {
   pg::Params params;
   params.Add(absl::StrCat(after.transaction)).Add(after.sequence).Add(static_cast<std::int64_t>(limit));
-  SY_ASSIGN_OR_RETURN(const pg::Result rows, Query(kReadEvents, params));
   EventPage page;
+  std::optional<pg::Result> read;
+  for (int attempt = 0; attempt < 2 && !read.has_value(); ++attempt) {
+    // Begins it, where nobody has.
+    if (attempt > 0) SY_RETURN_IF_ERROR(Incarnation().status());
+    SY_ASSIGN_OR_RETURN(const pg::Pool::Lease session, pool_.Acquire());
+    SY_ASSIGN_OR_RETURN(page.incarnation, LifeBehind(*session));
+    if (page.incarnation.empty()) continue;
+    SY_ASSIGN_OR_RETURN(read, session->Execute(kReadEvents, params));
+  }
+  if (!read.has_value()) return absl::UnavailableError("the database begins another life");
+  const pg::Result& rows = *read;
   for (const pg::Row row : rows) {
     EventBatch& batch = page.batches.emplace_back();
     if (!absl::SimpleAtoi(ToAbsl(row.Text(0)), &batch.position.transaction)) {
       return absl::InternalError("a batch of events has no transaction");
     }
     batch.position.sequence = row.Int64(1);
-    SY_ASSIGN_OR_RETURN(batch.events, DecodeEventBatch(row.Bytes(2)));
+    if (absl::StatusOr<std::vector<PublishedEvent>> events = DecodeEventBatch(row.Bytes(2)); events.ok()) {
+      batch.events = *std::move(events);
+    } else {
+      // All who read the log would stand still before it.
+      LogError("a batch of events cannot be read and is left out",
+               {{"transaction", row.Text(0)}, {"status", events.status()}});
+    }
+    if (!batch.events.empty()) {
+      page.lag = std::max(absl::ZeroDuration(), clock_.Now() - batch.events.back().event.time);
+    }
   }
   if (!page.batches.empty()) return page;
   // At the end as far as readers may see: is something committed behind it?

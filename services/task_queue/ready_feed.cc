@@ -31,7 +31,7 @@ ReadyFeed::ReadyFeed(TaskStore& store, RecordCache& cache, Executor& executor)
 absl::Status ReadyFeed::Open(const v1::WatchReadyRequest& request, std::shared_ptr<Stream> stream) {
   auto reader = std::make_shared<Reader>();
   reader->stream = stream;
-  reader->shards.resize(kShardCount, request.shards().empty());
+  reader->shards.resize(kShardCount);
   for (const int shard : request.shards()) reader->shards[shard] = true;
   reader->window = request.window() == 0 ? kDefaultWindow : request.window();
   stream->OnClosed([this, reader] {

@@ -50,7 +50,6 @@ class ReadyFeed final {
     std::shared_ptr<Stream> stream;  // Shared with gRPC until the call is over.
     std::vector<bool> shards;
     int window = 0;
-    bool news_only = false;
     // By lane: the scan did not reach the end, so news would be out of order and useless.
     bool truncated[kLaneCount + 1] = {};
     v1::WatchReadyResponse pending;

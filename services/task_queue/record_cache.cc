@@ -1,15 +1,44 @@
 #include "services/task_queue/record_cache.h"
 
+#include <string>
 #include <utility>
 
 namespace switchyard::task_queue {
 namespace {
 
+// The entry itself with its place in the list and in the index.
+constexpr std::size_t kOverhead = 256;
+
+// Beyond what lies in the object itself.
+std::size_t Beyond(const std::string& text) { return text.size() < sizeof(std::string) / 2 ? 0 : text.size() + 1; }
+std::size_t Beyond(const Failure& failure) { return Beyond(failure.reason) + Beyond(failure.message); }
+
+std::size_t BytesOf(const TaskRecord& record) {
+  std::size_t bytes = sizeof(TaskRecord) + Beyond(record.failure);
+  for (const std::string* text :
+       {&record.project, &record.principal, &record.matching, &record.agent, &record.cancel_reason, &record.question,
+        &record.answer, &record.routing, &record.result, &record.usage, &record.model}) {
+    bytes += Beyond(*text);
+  }
+  bytes += record.policy.backoff.capacity() * sizeof(absl::Duration);
+  for (const auto* agents : {&record.avoid_agents, &record.refusing_agents}) {
+    bytes += agents->capacity() * sizeof(std::string);
+    for (const std::string& agent : *agents) bytes += Beyond(agent);
+  }
+  bytes += record.history.capacity() * sizeof(Attempt);
+  for (const Attempt& attempt : record.history) {
+    bytes += Beyond(attempt.agent) + Beyond(attempt.failure) + Beyond(attempt.usage);
+  }
+  bytes += record.timeline.capacity() * sizeof(TaskEvent);
+  for (const TaskEvent& event : record.timeline) {
+    bytes += Beyond(event.agent) + Beyond(event.cause) + Beyond(event.message);
+  }
+  return bytes;
+}
+
 std::size_t BytesOf(const CachedTask& task) {
-  // The record's own strings and timeline are of the order of its fixed part.
-  std::size_t bytes = 2 * sizeof(TaskRecord) + task.record->matching.size() + task.record->result.size() +
-                      task.record->timeline.size() * sizeof(TaskEvent) + task.record->history.size() * sizeof(Attempt);
-  if (task.spec != nullptr) bytes += task.spec->spec.size();
+  std::size_t bytes = kOverhead + BytesOf(*task.record);
+  if (task.spec != nullptr) bytes += sizeof(GivenSpec) + Beyond(task.spec->spec) + Beyond(task.spec->traceparent);
   return bytes;
 }
 
@@ -66,6 +95,24 @@ bool RecordCache::EraseOlder(const TaskId& id, int event_ordinal) {
   if (LastOrdinal(*found->second->task.record) >= event_ordinal) return false;
   EraseLocked(part, found->second);
   return true;
+}
+
+void RecordCache::Clear() {
+  for (Part& part : parts_) {
+    MutexLock lock(part.mutex);
+    part.by_use.clear();
+    part.by_id.clear();
+    part.bytes = 0;
+  }
+}
+
+std::size_t RecordCache::bytes() const {
+  std::size_t total = 0;
+  for (const Part& part : parts_) {
+    MutexLock lock(part.mutex);
+    total += part.bytes;
+  }
+  return total;
 }
 
 std::size_t RecordCache::entries() const {

@@ -33,7 +33,11 @@ class RecordCache {
   // task on. True when there is no entry that holds it.
   bool EraseOlder(const TaskId& id, int event_ordinal);
 
+  void Clear();
+
   std::size_t entries() const;
+  // What the entries take, by and large.
+  std::size_t bytes() const;
 
  private:
   struct Entry {

@@ -6,10 +6,12 @@
 #include <limits>
 #include <memory>
 #include <optional>
+#include <type_traits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "libs/base/log.h"
 #include "libs/base/status.h"
 #include "libs/base/status_macros.h"
 #include "libs/base/strings.h"
@@ -90,7 +92,8 @@ absl::Status GetId(const std::string& bytes, TaskId* id) {
   return absl::OkStatus();
 }
 
-// Enumerators are contiguous, so that a range says which are known.
+// What decides where a row stands and what may be done with it: enumerators are contiguous, so that a range says which
+// are known.
 template <class Enum>
 absl::Status GetEnum(int number, Enum usual, Enum first, Enum last, Enum* out) {
   if (number == 0) {
@@ -102,6 +105,16 @@ absl::Status GetEnum(int number, Enum usual, Enum first, Enum last, Enum* out) {
   }
   return absl::OkStatus();
 }
+// Anything else: what a newer version wrote is told, and written again, as it is.
+template <class Enum>
+absl::Status GetOpenEnum(int number, Enum usual, Enum* out) {
+  using Number = std::underlying_type_t<Enum>;
+  if (number < 0 || number > std::numeric_limits<Number>::max()) {
+    return Corrupt(absl::StrCat("enumerator ", number, " is out of range"));
+  }
+  *out = number == 0 ? usual : static_cast<Enum>(number);
+  return absl::OkStatus();
+}
 template <class Enum>
 int NumberUnless(Enum usual, Enum value) {
   return value == usual ? 0 : static_cast<int>(value);
@@ -109,12 +122,8 @@ int NumberUnless(Enum usual, Enum value) {
 absl::Status GetState(int number, TaskState usual, TaskState* out) {
   return GetEnum(number, usual, TaskState::kQueued, TaskState::kDiscarded, out);
 }
-absl::Status GetHold(int number, HoldReason* out) {
-  return GetEnum(number, HoldReason::kNone, HoldReason::kNone, HoldReason::kNoAgent, out);
-}
-absl::Status GetPhase(int number, Phase* out) {
-  return GetEnum(number, Phase::kNone, Phase::kNone, Phase::kBlocked, out);
-}
+absl::Status GetHold(int number, HoldReason* out) { return GetOpenEnum(number, HoldReason::kNone, out); }
+absl::Status GetPhase(int number, Phase* out) { return GetOpenEnum(number, Phase::kNone, out); }
 absl::Status GetLane(int number, Lane usual, Lane* out) {
   return GetEnum(number, usual, Lane::kUrgent, Lane::kLow, out);
 }
@@ -155,9 +164,8 @@ struct EventChain {
     if (ordinal < 0 || ordinal > std::numeric_limits<int>::max()) return Corrupt("an event's ordinal is out of range");
     if (in.has_agent()) agent = in.agent();
     if (in.kind() == 0) return Corrupt("an event has no kind");
-    SY_RETURN_IF_ERROR(
-        GetEnum(in.kind(), EventKind::kSubmitted, EventKind::kSubmitted, EventKind::kProgress, &event->kind));
-    SY_RETURN_IF_ERROR(GetState(in.state(), state, &state));
+    SY_RETURN_IF_ERROR(GetOpenEnum(in.kind(), EventKind::kSubmitted, &event->kind));
+    SY_RETURN_IF_ERROR(GetOpenEnum(in.state(), state, &state));
     SY_RETURN_IF_ERROR(GetHold(in.hold(), &event->hold));
     SY_RETURN_IF_ERROR(GetPhase(in.phase(), &event->phase));
     event->time = TimeOf(time);
@@ -192,7 +200,7 @@ absl::Status DecodePolicy(const rows::Policy& in, std::int64_t base, TaskPolicy*
   policy->max_attempts = in.max_attempts();
   policy->backoff.reserve(in.backoff_size());
   for (const std::int64_t wait : in.backoff()) policy->backoff.push_back(DurationOf(wait));
-  SY_RETURN_IF_ERROR(GetEnum(in.on_lost(), OnLost::kRetry, OnLost::kRetry, OnLost::kDeadLetter, &policy->on_lost));
+  SY_RETURN_IF_ERROR(GetOpenEnum(in.on_lost(), OnLost::kRetry, &policy->on_lost));
   policy->needs_verdict = in.needs_verdict();
   policy->uses_model = in.uses_model();
   policy->accept = DurationOf(in.accept());
@@ -242,9 +250,8 @@ absl::Status DecodeAttempts(const rows::Record& in, std::int64_t base, TaskRecor
     attempt.generation = Generation(from.generation());
     attempt.agent = agent;
     if (from.outcome() == 0) return Corrupt("an attempt has no outcome");
-    SY_RETURN_IF_ERROR(GetEnum(from.outcome(), AttemptOutcome::kFailed, AttemptOutcome::kSucceeded,
-                               AttemptOutcome::kReleased, &attempt.outcome));
-    SY_RETURN_IF_ERROR(GetState(from.answered(), TaskState::kQueued, &attempt.answered));
+    SY_RETURN_IF_ERROR(GetOpenEnum(from.outcome(), AttemptOutcome::kFailed, &attempt.outcome));
+    SY_RETURN_IF_ERROR(GetOpenEnum(from.answered(), TaskState::kQueued, &attempt.answered));
     attempt.charged = from.charged();
     attempt.failure = {.reason = from.failure().reason(), .message = from.failure().message()};
     attempt.assign_time = TimeOf(from.has_assign_time(), base, from.assign_time());
@@ -275,6 +282,7 @@ void EncodeRest(const TaskRecord& record, std::int64_t base, rows::Record* out) 
   if (!record.model.empty()) out->set_model(record.model);
   if (!IsEmpty(record.failure)) EncodeFailure(record.failure, out->mutable_failure());
   for (const std::string& agent : record.avoid_agents) out->add_avoid_agents(agent);
+  for (const std::string& agent : record.refusing_agents) out->add_refusing_agents(agent);
   EncodeAttempts(record, base, out);
 }
 
@@ -298,6 +306,7 @@ absl::Status DecodeRest(rows::Record& in, std::int64_t base, TaskRecord* record)
   record->model = in.model();
   record->failure = {.reason = in.failure().reason(), .message = in.failure().message()};
   record->avoid_agents.assign(in.avoid_agents().begin(), in.avoid_agents().end());
+  record->refusing_agents.assign(in.refusing_agents().begin(), in.refusing_agents().end());
   return DecodeAttempts(in, base, record);
 }
 
@@ -380,6 +389,13 @@ absl::StatusOr<TaskRecord> DecodeRecord(std::string_view bytes) {
   return record;
 }
 
+std::optional<TaskRecord> Readable(const TaskId& id, std::string_view bytes) {
+  absl::StatusOr<TaskRecord> record = DecodeRecord(bytes);
+  if (record.ok()) return *std::move(record);
+  LogError("a stored task cannot be read and is left out", {{"task_id", id.ToString()}, {"status", record.status()}});
+  return std::nullopt;
+}
+
 std::string EncodeEventBatch(absl::Span<const PublishedEvent> events) {
   Scratch<rows::EventBatch> out;
   EventChain chain;
@@ -419,7 +435,7 @@ absl::StatusOr<std::vector<PublishedEvent>> DecodeEventBatch(std::string_view by
     SY_RETURN_IF_ERROR(chain.Decode(from, &event.event));
     if (!from.task().empty()) SY_RETURN_IF_ERROR(GetId(from.task(), &task));
     if (from.has_project()) project = from.project();
-    SY_RETURN_IF_ERROR(GetLane(from.lane(), lane, &lane));
+    SY_RETURN_IF_ERROR(GetOpenEnum(from.lane(), lane, &lane));
     event.task = task;
     event.project = project;
     event.lane = lane;

@@ -2,6 +2,7 @@
 // the years of absl::Time's microseconds become infinite. Thread-safe; buffers are kept per thread.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,6 +18,8 @@ namespace switchyard::task_queue {
 std::string EncodeRecord(const TaskRecord& record);
 // DATA_LOSS, STORED_DATA_CORRUPT, for anything that EncodeRecord did not write. Fields of later versions are ignored.
 absl::StatusOr<TaskRecord> DecodeRecord(std::string_view bytes);
+// For those who read many rows: one that cannot be read is logged and left out.
+std::optional<TaskRecord> Readable(const TaskId& id, std::string_view bytes);
 
 // In the order given; events of one task that stand together cost the least.
 std::string EncodeEventBatch(absl::Span<const PublishedEvent> events);

@@ -132,6 +132,7 @@ class RandomRecords {
     record.failure = AnyFailure();
     for (int i = Number(0, 3); i > 0; --i) record.history.push_back(AnyAttempt());
     for (int i = Number(0, 3); i > 0; --i) record.avoid_agents.push_back(Text());
+    for (int i = Number(0, 3); i > 0; --i) record.refusing_agents.push_back(Text());
     for (int i = Number(0, 5); i > 0; --i) record.timeline.push_back(Event());
     record.omitted_events = Number(0, 3);
     return record;
@@ -237,7 +238,33 @@ TEST(RecordCodecTest, CallsGarbageDataLoss) {
   EXPECT_EQ(DecodeEventBatch("x").status().code(), absl::StatusCode::kDataLoss);
 }
 
-TEST(RecordCodecTest, CallsUnknownEnumeratorsDataLoss) {
+TEST(RecordCodecTest, KeepsNumbersThatANewerVersionWroteWhereNothingIsDecidedByThem) {
+  TaskRecord record = FreshRecord();
+  record.state = TaskState::kQueued;
+  record.hold = static_cast<HoldReason>(99);
+  record.phase = static_cast<Phase>(98);
+  record.policy.on_lost = static_cast<OnLost>(97);
+  record.history.push_back({.agent = "a", .outcome = static_cast<AttemptOutcome>(96)});
+  record.timeline.push_back({.kind = static_cast<EventKind>(95),
+                             .time = record.create_time,
+                             .state = static_cast<TaskState>(94),
+                             .ordinal = record.timeline.empty() ? 1 : record.timeline.back().ordinal + 1});
+  const absl::StatusOr<TaskRecord> back = DecodeRecord(EncodeRecord(record));
+  ASSERT_TRUE(back.ok()) << back.status();
+  EXPECT_EQ(back->hold, record.hold);
+  EXPECT_EQ(back->phase, record.phase);
+  EXPECT_EQ(back->policy.on_lost, record.policy.on_lost);
+  EXPECT_EQ(back->history.back().outcome, record.history.back().outcome);
+  EXPECT_EQ(back->timeline.back(), record.timeline.back());
+  const PublishedEvent event{
+      .task = record.id, .project = "p", .lane = static_cast<Lane>(93), .event = record.timeline.back()};
+  const auto events = DecodeEventBatch(EncodeEventBatch({&event, 1}));
+  ASSERT_TRUE(events.ok()) << events.status();
+  EXPECT_EQ(events->front().lane, event.lane);
+  EXPECT_EQ(events->front().event, event.event);
+}
+
+TEST(RecordCodecTest, CallsUnknownStatesAndLanesOfATaskDataLoss) {
   stored::v1::Record record;
   record.set_id(std::string(16, 'i'));
   record.set_state(11);

@@ -26,7 +26,7 @@ struct Rules {
   absl::Duration progress_granularity = absl::Seconds(20);
   // One session lease.
   absl::Duration session_lease = absl::Seconds(30);
-  absl::Duration shard_lease = absl::Seconds(4);
+  absl::Duration shard_lease = absl::Seconds(3);
 };
 
 }  // namespace switchyard::task_queue

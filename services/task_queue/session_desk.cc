@@ -6,15 +6,35 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "libs/base/log.h"
+#include "libs/base/mutex.h"
 #include "libs/base/status_macros.h"
 
 namespace switchyard::task_queue {
+namespace {
+
+// About as long as a batch takes.
+constexpr absl::Duration kLook = absl::Milliseconds(5);
+
+}  // namespace
+
+absl::Status SessionDesk::AwaitEarlierBatches() {
+  SY_ASSIGN_OR_RETURN(const EventPosition limit, store_.EventsLimit());
+  Mutex mutex;
+  CondVar never;
+  for (absl::Duration waited;; waited += kLook) {
+    SY_ASSIGN_OR_RETURN(const EventPosition end, store_.EventsEnd());
+    if (end >= limit || waited >= patience_) return absl::OkStatus();
+    MutexLock lock(mutex);
+    never.WaitFor(mutex, kLook);
+  }
+}
 
 absl::StatusOr<OpenedSession> SessionDesk::Open(std::string_view agent, std::string_view hub,
                                                 absl::Span<const HeldTask> held, bool restarted) {
   OpenedSession opened;
   SY_ASSIGN_OR_RETURN(opened.session, store_.OpenSession(agent, hub, clock_.Now() + rules_.session_lease));
-  // Read after the epoch grew: assignments of the former session are refused from there on, so none comes behind.
+  // Assignments of the former session are refused from here on, but for those whose batch looked before.
+  SY_RETURN_IF_ERROR(AwaitEarlierBatches());
   const std::array<std::string, 1> agents = {std::string(agent)};
   SY_ASSIGN_OR_RETURN(std::vector<StoredTask> owned, store_.OwnedBy(agents));
 

@@ -4,7 +4,9 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "libs/base/clock.h"
 #include "services/task_queue/rules.h"
@@ -35,17 +37,25 @@ struct OpenedSession {
 // Begins sessions of agents: believes them about what runs, never about who owns. Thread-safe; blocks.
 class SessionDesk final {
  public:
-  SessionDesk(const Rules& rules, TaskStore& store, TaskLanes& lanes, const Clock& clock)
-      : rules_(rules), store_(store), lanes_(lanes), clock_(clock) {}
+  // How long Open waits, of real time, for batches that were under way when the epoch grew. What commits even later is
+  // not redelivered; its time limit returns it.
+  static constexpr absl::Duration kPatience = absl::Milliseconds(250);
+
+  SessionDesk(const Rules& rules, TaskStore& store, TaskLanes& lanes, const Clock& clock,
+              absl::Duration patience = kPatience)
+      : rules_(rules), store_(store), lanes_(lanes), clock_(clock), patience_(patience) {}
 
   absl::StatusOr<OpenedSession> Open(std::string_view agent, std::string_view hub, absl::Span<const HeldTask> held,
                                      bool restarted);
 
  private:
+  absl::Status AwaitEarlierBatches();
+
   const Rules& rules_;
   TaskStore& store_;
   TaskLanes& lanes_;
   const Clock& clock_;
+  const absl::Duration patience_;
 };
 
 }  // namespace switchyard::task_queue

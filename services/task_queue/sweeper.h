@@ -1,11 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "libs/base/clock.h"
+#include "libs/base/strings.h"
 #include "services/task_queue/rules.h"
 #include "services/task_queue/task_lanes.h"
 #include "services/task_queue/task_store.h"
@@ -28,7 +30,9 @@ class DueSweeper final {
 };
 
 // Returns the tasks of agents whose session lease has ended. Lease time does not run while the ledger cannot take
-// renewals: after a start or an outage every session gets one full lease before any of them is taken as lost.
+// renewals: after a start or an outage every session gets one full lease before any of them is taken as lost. A session
+// is closed once nothing is owned under it and nothing can be any more: not by a crash half-way, and not by an
+// assignment whose batch was under way when the session was fenced.
 class SessionReaper final {
  public:
   SessionReaper(const Rules& rules, TaskStore& store, TaskLanes& lanes, const Clock& clock);
@@ -37,6 +41,12 @@ class SessionReaper final {
   absl::StatusOr<int> Tick();
 
  private:
+  // Sessions of which nothing new can be owned once every batch up to there has ended.
+  struct Fence {
+    std::int64_t epoch = 0;
+    EventPosition limit;
+  };
+
   absl::Status Reap(const Session& session);
 
   const Rules& rules_;
@@ -45,6 +55,7 @@ class SessionReaper final {
   const Clock& clock_;
   absl::Time last_success_ = absl::InfinitePast();
   absl::Time no_expiry_before_ = absl::InfinitePast();
+  StringMap<Fence> fences_;
 };
 
 }  // namespace switchyard::task_queue

@@ -201,6 +201,8 @@ struct TaskRecord {
   std::vector<Attempt> history;
   // Agents that rejected or lost it; at most kAvoidBound, oldest dropped.
   std::vector<std::string> avoid_agents;
+  // Agents that will never take it; fewer than kRefusalBound while it is live, and none twice.
+  std::vector<std::string> refusing_agents;
   std::vector<TaskEvent> timeline;
   // Events dropped from the middle of the timeline.
   int omitted_events = 0;
@@ -215,6 +217,7 @@ struct TaskRecord {
 };
 
 inline constexpr int kAvoidBound = 16;
+inline constexpr int kRefusalBound = 16;
 // Closed attempts that are kept, the newest; older reports that come again are stale.
 inline constexpr int kHistoryBound = 64;
 inline constexpr int kTimelineHead = 50;

@@ -97,6 +97,8 @@ absl::Status ToProto(const TaskRecord& record, v1::ReadyTask* out) {
   if (IsFinite(record.create_time)) Set(record.create_time, out->mutable_create_time());
   out->clear_avoid_agent_ids();
   for (const std::string& agent : record.avoid_agents) out->add_avoid_agent_ids(agent);
+  out->clear_refusing_agent_ids();
+  for (const std::string& agent : record.refusing_agents) out->add_refusing_agent_ids(agent);
   return absl::OkStatus();
 }
 

@@ -1,5 +1,6 @@
 #include "services/task_queue/task_ledger_rpc.h"
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -18,6 +19,19 @@ constexpr rpc::StreamLimits kReadyLimits{.max_messages = 4096, .max_bytes = 16u 
 
 absl::Status Refusal(std::vector<FieldViolation> violations) {
   return violations.empty() ? absl::OkStatus() : InvalidFields(std::move(violations));
+}
+
+void AddRefusals(const TaskRecord& record, v1::DescribeTaskResponse& out) {
+  for (const std::string& agent : record.refusing_agents) {
+    const auto said = std::find_if(record.history.rbegin(), record.history.rend(), [&](const Attempt& attempt) {
+      return attempt.agent == agent && attempt.outcome == AttemptOutcome::kRejected;
+    });
+    v1::Refusal& refusal = *out.add_refusals();
+    refusal.set_agent_id(agent);
+    if (said == record.history.rend()) continue;
+    refusal.set_reason(said->failure.reason);
+    refusal.set_message(said->failure.message);
+  }
 }
 
 template <class Response>
@@ -69,14 +83,8 @@ void TaskLedgerRpc::ExecuteAll(const Items& items, std::function<void(std::vecto
       gather->Set(i, command.status());
       continue;
     }
-    deps_.lanes.Execute(*std::move(command), [this, gather, i](absl::StatusOr<Executed> answer) {
-      if (!answer.ok()) {
-        deps_.meter.Refused(answer.status());
-      } else if (answer->record != nullptr) {
-        deps_.meter.Changed(*answer->record);
-      }
-      gather->Set(i, std::move(answer));
-    });
+    deps_.lanes.Execute(*std::move(command),
+                        [gather, i](absl::StatusOr<Executed> answer) { gather->Set(i, std::move(answer)); });
   }
 }
 
@@ -105,11 +113,12 @@ grpc::ServerUnaryReactor* TaskLedgerRpc::DescribeTask(grpc::CallbackServerContex
                                                       const v1::DescribeTaskRequest* request,
                                                       v1::DescribeTaskResponse* response) {
   return rpc::BlockingUnary(rpc_, deps_.blocking, context, describe_, request, response,
-                            [this](const rpc::CallContext&, const v1::DescribeTaskRequest& request,
+                            [this](const rpc::CallContext& call, const v1::DescribeTaskRequest& request,
                                    v1::DescribeTaskResponse& response) -> absl::Status {
                               SY_RETURN_IF_ERROR(Refusal(Validate(request)));
                               SY_ASSIGN_OR_RETURN(const TaskId id, TaskId::Parse(request.task_id()));
-                              SY_ASSIGN_OR_RETURN(const StoredTask task, deps_.store.Get(id));
+                              SY_ASSIGN_OR_RETURN(const StoredTask task,
+                                                  deps_.store.Get(id, {.within = call.remaining(), .specs = false}));
                               const TaskRecord& record = task.record;
                               SY_RETURN_IF_ERROR(task_queue::ToProto(record, response.mutable_task()));
                               response.set_state(static_cast<v1::TaskState>(record.state));
@@ -118,6 +127,7 @@ grpc::ServerUnaryReactor* TaskLedgerRpc::DescribeTask(grpc::CallbackServerContex
                               response.set_agent_id(record.agent);
                               response.set_attempts(record.attempts);
                               response.set_losses(record.losses);
+                              AddRefusals(record, response);
                               return absl::OkStatus();
                             });
 }
@@ -220,12 +230,13 @@ grpc::ServerUnaryReactor* TaskLedgerRpc::ConfirmGeneration(grpc::CallbackServerC
                                                            const v1::ConfirmGenerationRequest* request,
                                                            v1::ConfirmGenerationResponse* response) {
   return rpc::BlockingUnary(rpc_, deps_.blocking, context, confirm_, request, response,
-                            [this](const rpc::CallContext&, const v1::ConfirmGenerationRequest& request,
+                            [this](const rpc::CallContext& call, const v1::ConfirmGenerationRequest& request,
                                    v1::ConfirmGenerationResponse& response) -> absl::Status {
                               SY_RETURN_IF_ERROR(Refusal(Validate(request)));
                               SY_ASSIGN_OR_RETURN(const TaskId id, TaskId::Parse(request.task_id()));
                               // Never from the cache: the world is about to be changed on the word of this answer.
-                              SY_ASSIGN_OR_RETURN(const StoredTask task, deps_.store.Get(id));
+                              SY_ASSIGN_OR_RETURN(const StoredTask task,
+                                                  deps_.store.Get(id, {.within = call.remaining(), .specs = false}));
                               const bool owned = task.record.stage() == Stage::kRunning;
                               response.set_current(owned && ToInt(task.record.generation) == request.generation() &&
                                                    !task.record.cancel_requested);

@@ -96,9 +96,9 @@ absl::Status TaskQueue::Execute(TaskBatch& batch, absl::Span<const Command> comm
     for (const Attempted& item : pending) {
       if (item.base == nullptr) unread.push_back(commands[item.index].id);
     }
-    std::vector<std::optional<TaskRecord>> read;
+    std::vector<LoadedTask> read;
     if (!unread.empty()) {
-      SY_ASSIGN_OR_RETURN(read, batch.Load(unread));
+      SY_ASSIGN_OR_RETURN(read, LoadEach(batch, unread));
     }
     std::size_t next_read = 0;
     std::vector<Attempted> again;
@@ -106,12 +106,12 @@ absl::Status TaskQueue::Execute(TaskBatch& batch, absl::Span<const Command> comm
     for (Attempted& item : pending) {
       const Command& command = commands[item.index];
       if (item.base == nullptr) {
-        std::optional<TaskRecord>& row = read[next_read++];
-        if (!row.has_value()) {
-          answers[item.index] = TaskNotFound(command.id);
+        LoadedTask& row = read[next_read++];
+        if (!row.ok() || !row->has_value()) {
+          answers[item.index] = row.ok() ? TaskNotFound(command.id) : row.status();
           continue;
         }
-        item.base = std::make_shared<const TaskRecord>(*std::move(row));
+        item.base = std::make_shared<const TaskRecord>(**std::move(row));
         item.fresh = true;
       }
       item.next = std::make_shared<TaskRecord>(*item.base);

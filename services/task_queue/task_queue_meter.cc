@@ -35,10 +35,19 @@ TaskQueueMeter::TaskQueueMeter(telemetry::Metrics& metrics)
       refused_(metrics.Counters("switchyard_task_queue_refused_total", "Commands that were not taken.", {"reason"})),
       refused_stale_(refused_.With({"STALE_GENERATION"})),
       watchers_(metrics.Gauges("switchyard_task_queue_watchers", "Open WatchTasks streams.", {}).With({})),
+      watch_buffered_(
+          metrics.Gauges("switchyard_task_queue_watch_buffered_bytes", "What waits for slow readers of WatchTasks.", {})
+              .With({})),
       watch_lag_(metrics
                      .Gauges("switchyard_task_queue_watch_lag_seconds",
-                             "How long a committed event has been kept from watchers by an older transaction.", {})
-                     .With({})) {
+                             "How far watchers are behind what is committed: this process reads slowly, or an older "
+                             "transaction holds it back.",
+                             {})
+                     .With({})),
+      cached_tasks_(
+          metrics.Gauges("switchyard_task_queue_cached_tasks", "Live tasks remembered as last seen.", {}).With({})),
+      cached_bytes_(
+          metrics.Gauges("switchyard_task_queue_cached_bytes", "What the remembered tasks take.", {}).With({})) {
   auto& depth = metrics.Gauges("switchyard_task_queue_depth", "Tasks by lane and stage.", {"lane", "stage"});
   auto& oldest = metrics.Gauges("switchyard_task_queue_oldest_seconds", "Age of the oldest ready task.", {"lane"});
   for (int lane = 1; lane <= kLaneCount; ++lane) {
@@ -79,9 +88,15 @@ void TaskQueueMeter::SetCounts(const std::vector<StageCounts>& counts, absl::Tim
   }
 }
 
-void TaskQueueMeter::SetWatch(std::size_t watchers, absl::Duration lag) {
+void TaskQueueMeter::SetWatch(std::size_t watchers, std::size_t buffered_bytes, absl::Duration lag) {
   watchers_.Set(static_cast<double>(watchers));
+  watch_buffered_.Set(static_cast<double>(buffered_bytes));
   watch_lag_.Set(absl::ToDoubleSeconds(lag));
+}
+
+void TaskQueueMeter::SetCache(std::size_t entries, std::size_t bytes) {
+  cached_tasks_.Set(static_cast<double>(entries));
+  cached_bytes_.Set(static_cast<double>(bytes));
 }
 
 }  // namespace switchyard::task_queue

@@ -29,7 +29,8 @@ class TaskQueueMeter final {
   void Refused(const absl::Status& status);
 
   void SetCounts(const std::vector<StageCounts>& counts, absl::Time now);
-  void SetWatch(std::size_t watchers, absl::Duration lag);
+  void SetWatch(std::size_t watchers, std::size_t buffered_bytes, absl::Duration lag);
+  void SetCache(std::size_t entries, std::size_t bytes);
 
  private:
   telemetry::Metrics& metrics_;
@@ -45,7 +46,10 @@ class TaskQueueMeter final {
   std::array<std::array<telemetry::Gauge*, kStageCount>, kLaneCount + 1> depth_;
   std::array<telemetry::Gauge*, kLaneCount + 1> oldest_;
   telemetry::Gauge& watchers_;
+  telemetry::Gauge& watch_buffered_;
   telemetry::Gauge& watch_lag_;
+  telemetry::Gauge& cached_tasks_;
+  telemetry::Gauge& cached_bytes_;
 };
 
 }  // namespace switchyard::task_queue

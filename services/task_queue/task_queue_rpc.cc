@@ -8,6 +8,7 @@
 #include "libs/base/log.h"
 #include "libs/base/status_macros.h"
 #include "libs/rpc/blocking.h"
+#include "libs/rpc/raw_unary.h"
 #include "services/task_queue/command_convert.h"
 #include "services/task_queue/proto_time.h"
 #include "services/task_queue/request_validation.h"
@@ -18,6 +19,7 @@
 namespace switchyard::task_queue {
 namespace {
 
+constexpr std::size_t kPageBytes = 2u << 20;
 constexpr rpc::StreamLimits kWatchLimits{.max_messages = 256, .max_bytes = 8u << 20};
 
 const std::vector<TaskState> kLiveStates = {TaskState::kQueued, TaskState::kAssigned, TaskState::kRunning,
@@ -43,17 +45,29 @@ absl::StatusOr<std::optional<TaskId>> ParsePageToken(const std::string& token) {
   return *id;
 }
 
+// Until it is large enough for the 4 MiB that clients take by default.
 template <class Response>
 absl::Status FillPage(const TaskPage& page, Response& response) {
-  for (const StoredTask& task : page.tasks) SY_RETURN_IF_ERROR(ToProto(task, TaskView::kList, response.add_tasks()));
+  std::size_t bytes = 0;
+  for (const StoredTask& task : page.tasks) {
+    if (bytes >= kPageBytes) {
+      response.set_next_page_token(response.tasks().rbegin()->id());
+      return absl::OkStatus();
+    }
+    v1::Task& out = *response.add_tasks();
+    SY_RETURN_IF_ERROR(ToProto(task, TaskView::kList, &out));
+    bytes += out.ByteSizeLong();
+  }
   if (page.next.has_value()) response.set_next_page_token(page.next->ToString());
   return absl::OkStatus();
 }
 
+ReadOptions Within(const rpc::CallContext& call) { return {.within = call.remaining(), .max_spec_bytes = kPageBytes}; }
+
 }  // namespace
 
 TaskQueueRpc::TaskQueueRpc(rpc::CallGate& gate, const RpcDeps& deps)
-    : rpc_(gate, v1::TaskQueueService::service_full_name()), deps_(deps), bulk_(deps.store, deps.lanes) {}
+    : rpc_(gate, v1::TaskQueueService::service_full_name()), deps_(deps), bulk_(deps.reads, deps.lanes) {}
 
 Submission TaskQueueRpc::ToSubmission(const rpc::CallContext& call, const v1::SubmitTaskRequest& request) const {
   Submission submission;
@@ -70,30 +84,28 @@ Submission TaskQueueRpc::ToSubmission(const rpc::CallContext& call, const v1::Su
 }
 
 grpc::ServerUnaryReactor* TaskQueueRpc::SubmitTask(grpc::CallbackServerContext* context,
-                                                   const v1::SubmitTaskRequest* request,
-                                                   v1::SubmitTaskResponse* response) {
-  return rpc_.Unary(context, submit_, request, response,
-                    [this](const rpc::CallContext& call, const v1::SubmitTaskRequest& request,
-                           v1::SubmitTaskResponse& response, rpc::Done done) {
-                      const absl::Time start = call.start();
-                      absl::Status refusal = Refusal(Validate(request, start));
-                      if (!refusal.ok()) return done(refusal);
-                      deps_.lanes.Submit(ToSubmission(call, request),
-                                         [this, start, &response,
-                                          done = std::move(done)](const absl::StatusOr<Submitted>& submitted) mutable {
-                                           if (!submitted.ok()) return done(submitted.status());
-                                           Fill(*submitted, response);
-                                           deps_.meter.Submitted(deps_.clock.Now() - start);
-                                           done(absl::OkStatus());
-                                         });
-                    });
+                                                   const grpc::ByteBuffer* request, grpc::ByteBuffer* response) {
+  return rpc::RawUnary<v1::SubmitTaskRequest, v1::SubmitTaskResponse>(
+      rpc_, context, submit_, request, response,
+      [this](const rpc::CallContext& call, const v1::SubmitTaskRequest& request, v1::SubmitTaskResponse& response,
+             rpc::Done done) {
+        const absl::Time start = call.start();
+        absl::Status refusal = Refusal(Validate(request, start));
+        if (!refusal.ok()) return done(refusal);
+        deps_.lanes.Submit(ToSubmission(call, request), [this, start, &response, done = std::move(done)](
+                                                            const absl::StatusOr<Submitted>& submitted) mutable {
+          if (!submitted.ok()) return done(submitted.status());
+          Fill(*submitted, response);
+          deps_.meter.Submitted(deps_.clock.Now() - start);
+          done(absl::OkStatus());
+        });
+      });
 }
 
 grpc::ServerUnaryReactor* TaskQueueRpc::SubmitTasks(grpc::CallbackServerContext* context,
-                                                    const v1::SubmitTasksRequest* request,
-                                                    v1::SubmitTasksResponse* response) {
-  return rpc_.Unary(
-      context, submit_many_, request, response,
+                                                    const grpc::ByteBuffer* request, grpc::ByteBuffer* response) {
+  return rpc::RawUnary<v1::SubmitTasksRequest, v1::SubmitTasksResponse>(
+      rpc_, context, submit_many_, request, response,
       [this](const rpc::CallContext& call, const v1::SubmitTasksRequest& request, v1::SubmitTasksResponse& response,
              rpc::Done done) {
         const absl::Time start = call.start();
@@ -102,11 +114,16 @@ grpc::ServerUnaryReactor* TaskQueueRpc::SubmitTasks(grpc::CallbackServerContext*
         const auto answer = std::make_shared<rpc::Done>(std::move(done));  // std::function must be copyable.
         auto gather = std::make_shared<Gather<Submitted>>(
             request.tasks_size(), [this, start, &response, answer](Gather<Submitted>::Answers answers) {
+              // What failed for the call as a whole fails the call: whether something was stored nobody can tell, or
+              // nothing was, for want of room.
+              const auto refused = [](const absl::StatusOr<Submitted>& submitted) {
+                return absl::IsResourceExhausted(submitted.status());
+              };
+              if (std::all_of(answers.begin(), answers.end(), refused)) return (*answer)(answers.front().status());
               for (const absl::StatusOr<Submitted>& submitted : answers) {
-                // Nobody can tell which were stored: the whole call is to be repeated, under the same request ids.
-                if (absl::IsUnavailable(submitted.status()) || absl::IsResourceExhausted(submitted.status())) {
-                  return (*answer)(submitted.status());
-                }
+                if (absl::IsUnavailable(submitted.status())) return (*answer)(submitted.status());
+              }
+              for (const absl::StatusOr<Submitted>& submitted : answers) {
                 v1::SubmitTasksResult& result = *response.add_results();
                 if (submitted.ok()) {
                   Fill(*submitted, *result.mutable_task());
@@ -127,12 +144,12 @@ grpc::ServerUnaryReactor* TaskQueueRpc::SubmitTasks(grpc::CallbackServerContext*
 
 grpc::ServerUnaryReactor* TaskQueueRpc::GetTask(grpc::CallbackServerContext* context, const v1::GetTaskRequest* request,
                                                 v1::GetTaskResponse* response) {
-  return rpc::BlockingUnary(rpc_, deps_.blocking, context, get_, request, response,
-                            [this](const rpc::CallContext&, const v1::GetTaskRequest& request,
+  return rpc::BlockingUnary(rpc_, deps_.reading, context, get_, request, response,
+                            [this](const rpc::CallContext& call, const v1::GetTaskRequest& request,
                                    v1::GetTaskResponse& response) -> absl::Status {
                               SY_RETURN_IF_ERROR(Refusal(Validate(request)));
                               SY_ASSIGN_OR_RETURN(const TaskId id, TaskId::Parse(request.task_id()));
-                              SY_ASSIGN_OR_RETURN(const StoredTask task, deps_.store.Get(id));
+                              SY_ASSIGN_OR_RETURN(const StoredTask task, deps_.reads.Get(id, Within(call)));
                               return ToProto(task, TaskView::kFull, response.mutable_task());
                             });
 }
@@ -141,14 +158,14 @@ grpc::ServerUnaryReactor* TaskQueueRpc::ListTasks(grpc::CallbackServerContext* c
                                                   const v1::ListTasksRequest* request,
                                                   v1::ListTasksResponse* response) {
   return rpc::BlockingUnary(
-      rpc_, deps_.blocking, context, list_, request, response,
-      [this](const rpc::CallContext&, const v1::ListTasksRequest& request,
+      rpc_, deps_.reading, context, list_, request, response,
+      [this](const rpc::CallContext& call, const v1::ListTasksRequest& request,
              v1::ListTasksResponse& response) -> absl::Status {
         SY_RETURN_IF_ERROR(Refusal(Validate(request)));
         SY_ASSIGN_OR_RETURN(const std::optional<TaskId> cursor, ParsePageToken(request.page_token()));
         SY_ASSIGN_OR_RETURN(const TaskPage page,
-                            deps_.store.List(ToFilter(request.filter()), request.order() != v1::LIST_ORDER_OLDEST_FIRST,
-                                             cursor, PageSize(request.page_size())));
+                            deps_.reads.List(ToFilter(request.filter()), request.order() != v1::LIST_ORDER_OLDEST_FIRST,
+                                             cursor, PageSize(request.page_size()), Within(call)));
         return FillPage(page, response);
       });
 }
@@ -156,12 +173,12 @@ grpc::ServerUnaryReactor* TaskQueueRpc::ListTasks(grpc::CallbackServerContext* c
 grpc::ServerUnaryReactor* TaskQueueRpc::ListTaskEvents(grpc::CallbackServerContext* context,
                                                        const v1::ListTaskEventsRequest* request,
                                                        v1::ListTaskEventsResponse* response) {
-  return rpc::BlockingUnary(rpc_, deps_.blocking, context, events_, request, response,
-                            [this](const rpc::CallContext&, const v1::ListTaskEventsRequest& request,
+  return rpc::BlockingUnary(rpc_, deps_.reading, context, events_, request, response,
+                            [this](const rpc::CallContext& call, const v1::ListTaskEventsRequest& request,
                                    v1::ListTaskEventsResponse& response) -> absl::Status {
                               SY_RETURN_IF_ERROR(Refusal(Validate(request)));
                               SY_ASSIGN_OR_RETURN(const TaskId id, TaskId::Parse(request.task_id()));
-                              SY_ASSIGN_OR_RETURN(const StoredTask task, deps_.store.Get(id));
+                              SY_ASSIGN_OR_RETURN(const StoredTask task, deps_.reads.Get(id, Within(call)));
                               for (const TaskEvent& event : task.record.timeline) {
                                 ToProto(task.record, event, response.add_events());
                               }
@@ -184,13 +201,19 @@ namespace {
 
 // The steps that all bulk calls share: select, count, apply, answer item by item.
 template <class Request, class Response>
-void RunBulk(BulkChanges& bulk, Executor& blocking, const Request& request, Response& response, rpc::Done done,
-             std::vector<TaskState> states, std::function<Command(const TaskId&)> make) {
+void RunBulk(BulkChanges& bulk, Executor& reading, const rpc::CallContext& call, const Request& request,
+             Response& response, rpc::Done done, std::vector<TaskState> states,
+             std::function<Command(const TaskId&)> make) {
   if (absl::Status refusal = Refusal(Validate(request)); !refusal.ok()) return done(refusal);
   const auto answer = std::make_shared<rpc::Done>(std::move(done));  // std::function must be copyable.
-  const absl::Status taken = blocking.Run([&bulk, &request, &response, answer, states = std::move(states),
-                                           make = std::move(make)] {
-    const absl::StatusOr<std::vector<TaskId>> tasks = bulk.Select(request.selection(), states, !request.dry_run());
+  const absl::Status taken = reading.Run([&bulk, &call, &request, &response, answer, states = std::move(states),
+                                          make = std::move(make)] {
+    const auto patience = [&]() -> absl::StatusOr<absl::Duration> {
+      if (answer->IsCancelled()) return absl::CancelledError("the client has gone");
+      return call.remaining();
+    };
+    const absl::StatusOr<std::vector<TaskId>> tasks =
+        bulk.Select(request.selection(), states, !request.dry_run(), patience);
     if (!tasks.ok()) return (*answer)(tasks.status());
     response.set_matched(static_cast<int>(tasks->size()));
     if (request.dry_run()) return (*answer)(absl::OkStatus());
@@ -215,7 +238,7 @@ grpc::ServerUnaryReactor* TaskQueueRpc::CancelTasks(grpc::CallbackServerContext*
                     [this](const rpc::CallContext& call, const v1::CancelTasksRequest& request,
                            v1::CancelTasksResponse& response, rpc::Done done) {
                       LogInfo("cancel", {{"by", call.principal().name}, {"dry_run", request.dry_run()}});
-                      RunBulk(bulk_, deps_.blocking, request, response, std::move(done), kLiveStates,
+                      RunBulk(bulk_, deps_.reading, call, request, response, std::move(done), kLiveStates,
                               [reason = request.reason()](const TaskId& id) {
                                 return Command{id, Cancel{reason}};
                               });
@@ -229,7 +252,7 @@ grpc::ServerUnaryReactor* TaskQueueRpc::RetryTasks(grpc::CallbackServerContext* 
                     [this](const rpc::CallContext& call, const v1::RetryTasksRequest& request,
                            v1::RetryTasksResponse& response, rpc::Done done) {
                       LogInfo("retry", {{"by", call.principal().name}, {"dry_run", request.dry_run()}});
-                      RunBulk(bulk_, deps_.blocking, request, response, std::move(done), kDeadStates,
+                      RunBulk(bulk_, deps_.reading, call, request, response, std::move(done), kDeadStates,
                               [](const TaskId& id) {
                                 return Command{id, Retry{}};
                               });
@@ -243,7 +266,7 @@ grpc::ServerUnaryReactor* TaskQueueRpc::DiscardDeadLetters(grpc::CallbackServerC
                     [this](const rpc::CallContext& call, const v1::DiscardDeadLettersRequest& request,
                            v1::DiscardDeadLettersResponse& response, rpc::Done done) {
                       LogInfo("discard", {{"by", call.principal().name}, {"dry_run", request.dry_run()}});
-                      RunBulk(bulk_, deps_.blocking, request, response, std::move(done), kDeadStates,
+                      RunBulk(bulk_, deps_.reading, call, request, response, std::move(done), kDeadStates,
                               [reason = request.reason()](const TaskId& id) {
                                 return Command{id, Discard{reason}};
                               });
@@ -332,18 +355,20 @@ grpc::ServerUnaryReactor* TaskQueueRpc::ListDeadLetters(grpc::CallbackServerCont
                                                         const v1::ListDeadLettersRequest* request,
                                                         v1::ListDeadLettersResponse* response) {
   return rpc::BlockingUnary(
-      rpc_, deps_.blocking, context, dead_, request, response,
-      [this](const rpc::CallContext&, const v1::ListDeadLettersRequest& request,
+      rpc_, deps_.reading, context, dead_, request, response,
+      [this](const rpc::CallContext& call, const v1::ListDeadLettersRequest& request,
              v1::ListDeadLettersResponse& response) -> absl::Status {
         SY_RETURN_IF_ERROR(Refusal(Validate(request)));
         SY_ASSIGN_OR_RETURN(const std::optional<TaskId> cursor, ParsePageToken(request.page_token()));
         TaskFilter filter = ToFilter(request.filter());
         filter.states = kDeadStates;
-        SY_ASSIGN_OR_RETURN(const TaskPage page,
-                            deps_.store.List(filter, /*newest_first=*/true, cursor, PageSize(request.page_size())));
-        SY_ASSIGN_OR_RETURN(const auto counts, deps_.store.CountDeadByModel());
-        for (const auto& [model, count] : counts) {
-          (*response.mutable_count_by_model())[model] = count;
+        SY_ASSIGN_OR_RETURN(const TaskPage page, deps_.reads.List(filter, /*newest_first=*/true, cursor,
+                                                                  PageSize(request.page_size()), Within(call)));
+        if (!cursor.has_value()) {
+          SY_ASSIGN_OR_RETURN(const auto counts, deps_.reads.CountDeadByModel(Within(call)));
+          for (const auto& [model, count] : counts) {
+            (*response.mutable_count_by_model())[model] = count;
+          }
         }
         return FillPage(page, response);
       });
@@ -353,10 +378,11 @@ grpc::ServerUnaryReactor* TaskQueueRpc::GetQueueStats(grpc::CallbackServerContex
                                                       const v1::GetQueueStatsRequest* request,
                                                       v1::GetQueueStatsResponse* response) {
   return rpc::BlockingUnary(
-      rpc_, deps_.blocking, context, stats_, request, response,
-      [this](const rpc::CallContext&, const v1::GetQueueStatsRequest&, v1::GetQueueStatsResponse& response) {
+      rpc_, deps_.reading, context, stats_, request, response,
+      [this](const rpc::CallContext& call, const v1::GetQueueStatsRequest&, v1::GetQueueStatsResponse& response) {
         return [&]() -> absl::Status {
-          SY_ASSIGN_OR_RETURN(const std::vector<StageCounts> counts, deps_.store.CountByLane());
+          // That store knows where the fronts of the ready lists are.
+          SY_ASSIGN_OR_RETURN(const std::vector<StageCounts> counts, deps_.store.CountByLane(Within(call)));
           SY_ASSIGN_OR_RETURN(const std::vector<PauseEntry> pauses, deps_.store.Pauses());
           const absl::Time now = deps_.clock.Now();
           for (int lane = 1; lane <= kLaneCount; ++lane) {

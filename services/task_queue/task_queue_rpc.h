@@ -20,25 +20,35 @@ namespace switchyard::task_queue {
 // What the calls of both services need. All is borrowed and outlives them.
 struct RpcDeps {
   TaskStore& store;
+  // For what people read and choose: the same tasks over sessions of its own, so that however much is read, what keeps
+  // leases and sessions alive never waits behind it.
+  TaskStore& reads;
   TaskLanes& lanes;
   WatchHub& watchers;
   ReadyFeed& ready;
   // Where calls that wait for the store run.
   Executor& blocking;
+  // Where those on `reads` do.
+  Executor& reading;
   const Clock& clock;
   TaskQueueMeter& meter;
   const LaneWeights& weights;
 };
 
+// Submissions are taken raw, so that text which is no UTF-8 is answered like every other fault of theirs.
+using TaskQueueServiceBase = v1::TaskQueueService::WithRawCallbackMethod_SubmitTask<
+    v1::TaskQueueService::WithRawCallbackMethod_SubmitTasks<v1::TaskQueueService::CallbackService>>;
+
 // Serves TaskQueueService: validates, converts, calls, converts. Thread-safe.
-class TaskQueueRpc final : public v1::TaskQueueService::CallbackService {
+class TaskQueueRpc final : public TaskQueueServiceBase {
  public:
   TaskQueueRpc(rpc::CallGate& gate, const RpcDeps& deps);
 
-  grpc::ServerUnaryReactor* SubmitTask(grpc::CallbackServerContext* context, const v1::SubmitTaskRequest* request,
-                                       v1::SubmitTaskResponse* response) override;
-  grpc::ServerUnaryReactor* SubmitTasks(grpc::CallbackServerContext* context, const v1::SubmitTasksRequest* request,
-                                        v1::SubmitTasksResponse* response) override;
+  // Of SubmitTaskRequest and SubmitTasksRequest.
+  grpc::ServerUnaryReactor* SubmitTask(grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+                                       grpc::ByteBuffer* response) override;
+  grpc::ServerUnaryReactor* SubmitTasks(grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+                                        grpc::ByteBuffer* response) override;
   grpc::ServerUnaryReactor* GetTask(grpc::CallbackServerContext* context, const v1::GetTaskRequest* request,
                                     v1::GetTaskResponse* response) override;
   grpc::ServerUnaryReactor* ListTasks(grpc::CallbackServerContext* context, const v1::ListTasksRequest* request,

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,71 +15,9 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "services/task_queue/task.h"
+#include "services/task_queue/task_batch.h"
 
 namespace switchyard::task_queue {
-
-struct NewTask {
-  TaskRecord record;
-  // The serialised specification, opaque here.
-  std::string spec;
-  std::string title;
-  std::string task_type;
-  std::string traceparent;
-  // Empty: not idempotent.
-  std::string request_id;
-  // SHA-256 of what was asked, to tell a repeated request from another one under the same id.
-  std::string content_hash;
-};
-
-// What whoever runs a task is given; never changes.
-struct GivenSpec {
-  // Serialised; empty where there is none.
-  std::string spec;
-  std::string traceparent;
-
-  friend bool operator==(const GivenSpec&, const GivenSpec&) = default;
-};
-
-struct InsertOutcome {
-  enum class Kind { kInserted, kReplayed, kRequestIdReused } kind = Kind::kInserted;
-  // The stored task: the new one, or the one that the request id named before.
-  TaskId id;
-};
-
-// A change of one row, from what was read to what is to be.
-struct Move {
-  // The row as it was read: its stage, generation and revision are compared.
-  Stage from = Stage::kReady;
-  Generation generation{};
-  std::int64_t revision = 0;
-  // The row as it shall be, its last `new_events` events not yet published.
-  const TaskRecord* next = nullptr;
-  int new_events = 0;
-  absl::Time due = absl::InfiniteFuture();
-  // Compared in the same statement when set.
-  std::optional<std::int64_t> shard_epoch;
-  std::optional<std::int64_t> session_epoch;
-  // Whose session epoch is compared.
-  std::string agent;
-};
-
-enum class MoveOutcome : std::int8_t { kApplied, kChanged, kStaleShardEpoch, kStaleSession };
-
-// One atomic batch of changes: all of it is committed or nothing. Not thread-safe; lives as long as its transaction.
-class TaskBatch {
- public:
-  virtual ~TaskBatch() = default;
-
-  // In the order given. A request id that is known, or comes twice in the batch, stores nothing.
-  virtual absl::StatusOr<std::vector<InsertOutcome>> Insert(absl::Span<const NewTask> tasks, absl::Time now) = 0;
-  // In the order given; absent when the task never existed or outlived its retention. Sees what the batch did before.
-  virtual absl::StatusOr<std::vector<std::optional<TaskRecord>>> Load(absl::Span<const TaskId> ids) = 0;
-  // In the order given, each id at most once. A row that is not as it was read stays as it is: that is an outcome,
-  // never an error. Events of applied moves are published with the commit.
-  virtual absl::StatusOr<std::vector<MoveOutcome>> Apply(absl::Span<const Move> moves, absl::Time now) = 0;
-  // In the order given.
-  virtual absl::StatusOr<std::vector<GivenSpec>> LoadSpecs(absl::Span<const TaskId> ids) = 0;
-};
 
 // Which tasks a list or a bulk change is about. Empty lists and absent values do not restrict.
 struct TaskFilter {
@@ -105,6 +45,16 @@ struct TaskPage {
   std::vector<StoredTask> tasks;
   // Where the next page begins; absent at the end. Ids order tasks by time, so an id is a cursor.
   std::optional<TaskId> next;
+};
+
+// How a read may be cut short.
+struct ReadOptions {
+  // What is left of the caller's time: by then the store gives up, DEADLINE_EXCEEDED.
+  absl::Duration within = absl::InfiniteDuration();
+  // False leaves all but the record out.
+  bool specs = true;
+  // Of lists: a page ends early, with `next`, where its specifications reach this; it has one task at least.
+  std::size_t max_spec_bytes = std::numeric_limits<std::size_t>::max();
 };
 
 struct ReadyScan {
@@ -175,8 +125,11 @@ struct EventBatch {
 };
 
 struct EventPage {
+  // Of the database that was read: another one than before means that positions from before mean nothing in it.
+  std::string incarnation;
   std::vector<EventBatch> batches;
-  // How far behind the newest committed events readers are held by a long transaction somewhere.
+  // How far behind the newest committed events the reader is, because it reads slowly or because a long transaction
+  // somewhere holds readers back.
   absl::Duration lag;
 };
 
@@ -190,18 +143,21 @@ class TaskStore {
   virtual absl::Status RunBatch(absl::FunctionRef<absl::Status(TaskBatch&)> work) = 0;
 
   // NOT_FOUND once a finished task outlives its retention: do not read that as "never existed".
-  virtual absl::StatusOr<StoredTask> Get(const TaskId& id) = 0;
+  virtual absl::StatusOr<StoredTask> Get(const TaskId& id, const ReadOptions& options = {}) = 0;
   // By id, newest or oldest first, beginning after `cursor`. `limit` bounds the page.
   virtual absl::StatusOr<TaskPage> List(const TaskFilter& filter, bool newest_first, std::optional<TaskId> cursor,
-                                        int limit) = 0;
-  virtual absl::StatusOr<std::vector<std::pair<std::string, std::int64_t>>> CountDeadByModel() = 0;
+                                        int limit, const ReadOptions& options = {}) = 0;
+  virtual absl::StatusOr<std::vector<std::pair<std::string, std::int64_t>>> CountDeadByModel(
+      const ReadOptions& options = {}) = 0;
   // One entry for each lane, urgent first.
-  virtual absl::StatusOr<std::vector<StageCounts>> CountByLane() = 0;
+  virtual absl::StatusOr<std::vector<StageCounts>> CountByLane(const ReadOptions& options = {}) = 0;
 
   // Ready tasks of the shards, per lane at most `window`, in the order of ranks and ids. `after` is empty or has an
   // entry for each lane, urgent first.
   virtual absl::StatusOr<ReadyScan> ScanReady(absl::Span<const int> shards, int window,
                                               absl::Span<const ReadyAfter> after = {}) = 0;
+  // A committed batch made this task ready again, perhaps before what scans begin with. Never blocks.
+  virtual void Offered(const TaskId& id, int rank) = 0;
   // Tasks with a time limit at or before `now`, the oldest limits first.
   virtual absl::StatusOr<std::vector<DueTask>> ScanDue(absl::Time now, int limit) = 0;
 
@@ -211,15 +167,15 @@ class TaskStore {
   virtual absl::StatusOr<std::vector<std::string>> RenewSessions(
       absl::Span<const std::pair<std::string, std::int64_t>> sessions, absl::Time expire) = 0;
   virtual absl::StatusOr<std::vector<Session>> ExpiredSessions(absl::Time now, int limit) = 0;
-  // Raises the epoch of a session that is still the one named, so that assignments and reports of it are refused. Its
-  // lease stays expired: it is found again until it is closed.
-  virtual absl::Status FenceSession(std::string_view agent, std::int64_t epoch) = 0;
+  // Raises the epoch of a session that is still the one named, so that assignments and reports of it are refused; false
+  // when it is not. Its lease stays expired: it is found again until it is closed.
+  virtual absl::StatusOr<bool> FenceSession(std::string_view agent, std::int64_t epoch) = 0;
   // Ends a session for good, if it is still the one named.
   virtual absl::Status CloseSession(std::string_view agent, std::int64_t epoch) = 0;
   // What the agents own, with specification.
   virtual absl::StatusOr<std::vector<StoredTask>> OwnedBy(absl::Span<const std::string> agents) = 0;
-  // Owned tasks that an agent must be told something about: a cancellation or an answer.
-  virtual absl::StatusOr<std::vector<StoredTask>> WithDirectives(int limit) = 0;
+  // Owned tasks that an agent must be told something about, a cancellation or an answer: by id, behind `after`.
+  virtual absl::StatusOr<std::vector<TaskRecord>> WithDirectives(const TaskId& after, int limit) = 0;
 
   // Renews what `owner` has, takes free or expired shards up to `want`, and returns what it holds now.
   virtual absl::StatusOr<std::vector<ShardLease>> AcquireShards(std::string_view owner, int want, absl::Time now,
@@ -237,6 +193,9 @@ class TaskStore {
   virtual absl::StatusOr<EventPosition> EventsEnd() = 0;
   // The first position that is still stored.
   virtual absl::StatusOr<EventPosition> EventsBegin() = 0;
+  // No position that any replica has given out lies behind this one; and once EventsEnd() has reached it, every batch
+  // that was under way when it was asked for has ended.
+  virtual absl::StatusOr<EventPosition> EventsLimit() = 0;
   // Batches after `after`, in order, without ever skipping one that commits later; at most `limit` batches.
   virtual absl::StatusOr<EventPage> ReadEvents(const EventPosition& after, int limit) = 0;
 };

@@ -219,10 +219,34 @@ TEST_P(TaskStoreContract, ResumesEventsAfterAPosition) {
   EXPECT_LE(begin, middle);
 }
 
+TEST_P(TaskStoreContract, NoPositionThatWasGivenOutLiesBehindTheLimit) {
+  SY_ASSERT_OK_AND_ASSIGN(const EventPosition start, store().EventsEnd());
+  Submit(1);
+  SY_ASSERT_OK_AND_ASSIGN(const EventPage page, store().ReadEvents(start, 10));
+  ASSERT_THAT(page.batches, SizeIs(1));
+  SY_ASSERT_OK_AND_ASSIGN(const EventPosition end, store().EventsEnd());
+  SY_ASSERT_OK_AND_ASSIGN(const EventPosition limit, store().EventsLimit());
+  EXPECT_LE(page.batches[0].position, limit);
+  EXPECT_LE(end, limit);
+  EXPECT_LT(limit.transaction, end.transaction + 1'000);
+}
+
+TEST_P(TaskStoreContract, FencesOnlyTheSessionNamed) {
+  SY_ASSERT_OK_AND_ASSIGN(const Session session, store().OpenSession("a", "hub", now() + absl::Seconds(30)));
+  EXPECT_THAT(store().FenceSession("a", session.epoch + 1), IsOkAndHolds(false));
+  EXPECT_THAT(store().FenceSession("b", session.epoch), IsOkAndHolds(false));
+  EXPECT_THAT(store().FenceSession("a", session.epoch), IsOkAndHolds(true));
+  EXPECT_THAT(store().FenceSession("a", session.epoch), IsOkAndHolds(false));
+  EXPECT_THAT(store().RenewSessions(SessionRefs{{"a", session.epoch}}, now() + absl::Minutes(1)),
+              IsOkAndHolds(IsEmpty()));
+}
+
 TEST_P(TaskStoreContract, NamesItsIncarnationStably) {
   SY_ASSERT_OK_AND_ASSIGN(const std::string incarnation, store().Incarnation());
   EXPECT_NE(incarnation, "");
   EXPECT_THAT(store().Incarnation(), IsOkAndHolds(incarnation));
+  SY_ASSERT_OK_AND_ASSIGN(const EventPage page, store().ReadEvents({}, 1));
+  EXPECT_EQ(page.incarnation, incarnation);
 }
 
 }  // namespace

@@ -9,6 +9,8 @@
 namespace switchyard::task_queue {
 namespace {
 
+using ::switchyard::testing::IsError;
+using ::switchyard::testing::IsOk;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::Pair;
@@ -51,6 +53,21 @@ TEST_P(TaskStoreContract, OffersReadyTasksByLaneThenFreshBeforeRetriedThenAge) {
   EXPECT_THAT(IdsOf(scan.tasks), ElementsAre(urgent, fresh, fresh_too, retried, low));
   EXPECT_THAT(scan.truncated, IsEmpty());
   EXPECT_EQ(scan.tasks[3], Read(retried));
+}
+
+TEST_P(TaskStoreContract, OffersAnOldTaskThatCameBackOnceItIsTold) {
+  const TaskId old = Submit(1);
+  // Of the same list, a minute younger.
+  const TaskId young = Submit(60'001);
+  Do(old, PauseOne{});
+  SY_ASSERT_OK_AND_ASSIGN(const ReadyScan without, store().ScanReady(AllShards(), 100));
+  EXPECT_THAT(IdsOf(without.tasks), ElementsAre(young));
+  Do(old, ResumeOne{});
+  store().Offered(old, Read(old).rank());
+  SY_ASSERT_OK_AND_ASSIGN(const ReadyScan scan, store().ScanReady(AllShards(), 100));
+  EXPECT_THAT(IdsOf(scan.tasks), ElementsAre(old, young));
+  SY_ASSERT_OK_AND_ASSIGN(const std::vector<StageCounts> lanes, store().CountByLane());
+  EXPECT_EQ(lanes[static_cast<int>(Lane::kNormal) - 1].oldest_ready, Make(1).record.create_time);
 }
 
 TEST_P(TaskStoreContract, NamesTheLanesOfWhichMoreIsReadyThanTheWindow) {
@@ -211,6 +228,45 @@ TEST_P(TaskStoreContract, PagesThroughAListInBothOrders) {
   EXPECT_FALSE(exact.next.has_value());
 }
 
+TEST_P(TaskStoreContract, EndsAPageWhereItsSpecificationsAreLargeEnough) {
+  std::vector<TaskId> all;
+  for (int n = 1; n <= 7; ++n) all.push_back(Submit(n));
+  const std::size_t each = Make(1).spec.size();
+  std::vector<TaskId> seen;
+  std::optional<TaskId> cursor;
+  do {
+    SY_ASSERT_OK_AND_ASSIGN(const TaskPage page,
+                            store().List({}, false, cursor, 100, {.max_spec_bytes = 2 * each + 1}));
+    ASSERT_LE(page.tasks.size(), 3u);
+    for (const StoredTask& task : page.tasks) EXPECT_EQ(task.spec.size(), each);
+    for (const TaskId& id : IdsOf(page.tasks)) seen.push_back(id);
+    cursor = page.next;
+  } while (cursor.has_value());
+  EXPECT_EQ(seen, all);
+  SY_ASSERT_OK_AND_ASSIGN(const TaskPage one, store().List({}, false, std::nullopt, 100, {.max_spec_bytes = 1}));
+  EXPECT_EQ(IdsOf(one.tasks), std::vector<TaskId>{all[0]});
+}
+
+TEST_P(TaskStoreContract, ListsRecordsAloneWhereNoMoreIsWanted) {
+  const TaskId id = Submit(1);
+  SY_ASSERT_OK_AND_ASSIGN(const TaskPage page, store().List({}, false, std::nullopt, 100, {.specs = false}));
+  ASSERT_EQ(IdsOf(page.tasks), std::vector<TaskId>{id});
+  EXPECT_EQ(page.tasks[0].spec, "");
+  SY_ASSERT_OK_AND_ASSIGN(const StoredTask task, store().Get(id, {.specs = false}));
+  EXPECT_EQ(task.record, page.tasks[0].record);
+  EXPECT_EQ(task.spec, "");
+}
+
+TEST_P(TaskStoreContract, ReadsGiveUpWithTheirCallersTime) {
+  const TaskId id = Submit(1);
+  const ReadOptions late = {.within = absl::ZeroDuration()};
+  EXPECT_THAT(store().Get(id, late), IsError("DEADLINE_EXCEEDED"));
+  EXPECT_THAT(store().List({}, false, std::nullopt, 100, late), IsError("DEADLINE_EXCEEDED"));
+  EXPECT_THAT(store().CountByLane(late), IsError("DEADLINE_EXCEEDED"));
+  EXPECT_THAT(store().CountDeadByModel(late), IsError("DEADLINE_EXCEEDED"));
+  EXPECT_THAT(store().Get(id, {.within = absl::Seconds(5)}), IsOk());
+}
+
 TEST_P(TaskStoreContract, CountsDeadLettersByModel) {
   const std::string models[] = {"small", "large", "small"};
   for (int n = 0; n < 3; ++n) {
@@ -282,13 +338,15 @@ TEST_P(TaskStoreContract, FindsWhatAgentsMustBeTold) {
   ReportBy(answered, "a", Blocked{.question = "Which?"});
   Do(answered, Answer{.answer = "That one."});
   Do(queued, Cancel{});
-  SY_ASSERT_OK_AND_ASSIGN(const std::vector<StoredTask> told, store().WithDirectives(10));
-  EXPECT_THAT(IdsOf(told), UnorderedElementsAre(cancelled, answered));
-  SY_ASSERT_OK_AND_ASSIGN(const std::vector<StoredTask> some, store().WithDirectives(1));
-  EXPECT_EQ(some.size(), 1u);
+  SY_ASSERT_OK_AND_ASSIGN(const std::vector<TaskRecord> told, store().WithDirectives({}, 10));
+  EXPECT_THAT(IdsOf(told), ElementsAre(cancelled, answered));
+  SY_ASSERT_OK_AND_ASSIGN(const std::vector<TaskRecord> some, store().WithDirectives({}, 1));
+  EXPECT_THAT(IdsOf(some), ElementsAre(cancelled));
+  SY_ASSERT_OK_AND_ASSIGN(const std::vector<TaskRecord> rest, store().WithDirectives(cancelled, 10));
+  EXPECT_THAT(IdsOf(rest), ElementsAre(answered));
   ReportBy(cancelled, "a", Released{});
   ReportBy(answered, "a", PhaseChanged{.phase = Phase::kExecuting});
-  SY_ASSERT_OK_AND_ASSIGN(const std::vector<StoredTask> none, store().WithDirectives(10));
+  SY_ASSERT_OK_AND_ASSIGN(const std::vector<TaskRecord> none, store().WithDirectives({}, 10));
   EXPECT_THAT(IdsOf(none), IsEmpty());
 }
 

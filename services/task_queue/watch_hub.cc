@@ -1,6 +1,7 @@
 #include "services/task_queue/watch_hub.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/escaping.h"
@@ -22,6 +23,9 @@ constexpr std::size_t kCatchUpBuffer = 8;
 // A message is sent once it holds this much: the usual bound of clients is 4 MiB. Batches are not torn, since tokens
 // name whole ones.
 constexpr std::size_t kMessageBytes = 1u << 20;
+
+// Of the bound of all buffers, once it was reached.
+constexpr double kRoomAgain = 0.75;
 
 std::size_t AddEvent(const PublishedEvent& event, v1::WatchTasksResponse& message) {
   v1::TaskEvent* added = message.add_events();
@@ -50,9 +54,27 @@ absl::StatusOr<ResumePoint> DecodeResumeToken(std::string_view token) {
 }
 
 bool WatchHub::Watcher::Wants(const PublishedEvent& event) const {
-  if (!kinds.empty() && !kinds[static_cast<std::size_t>(event.event.kind)]) return false;
+  const auto kind = static_cast<std::size_t>(event.event.kind);
+  if (!kinds.empty() && (kind >= kinds.size() || !kinds[kind])) return false;
   if (tasks.empty() && projects.empty()) return true;
   return tasks.contains(event.task) || projects.contains(event.project);
+}
+
+WatchHub::Concerned::Concerned(const std::vector<EventBatch>& batches) {
+  for (const EventBatch& batch : batches) {
+    for (const PublishedEvent& event : batch.events) {
+      tasks.insert(event.task);
+      projects.insert(ToAbsl(event.project));
+    }
+  }
+}
+
+bool WatchHub::Concerned::Includes(const Watcher& watcher) const {
+  if (watcher.tasks.empty() && watcher.projects.empty()) return true;
+  return std::any_of(watcher.tasks.begin(), watcher.tasks.end(),
+                     [this](const TaskId& id) { return tasks.contains(id); }) ||
+         std::any_of(watcher.projects.begin(), watcher.projects.end(),
+                     [this](const std::string& project) { return projects.contains(project); });
 }
 
 WatchHub::WatchHub(TaskStore& store, const Clock& clock, Limits limits)
@@ -74,18 +96,18 @@ absl::Status WatchHub::Open(const v1::WatchTasksRequest& request, std::shared_pt
   }
   watcher->last_taken = clock_.Now();
   watcher->from_now = request.resume_token().empty();
-  std::string incarnation;
   if (!watcher->from_now) {
     SY_ASSIGN_OR_RETURN(ResumePoint point, DecodeResumeToken(request.resume_token()));
-    incarnation = std::move(point.incarnation);
+    watcher->incarnation = std::move(point.incarnation);
     watcher->position = point.position;
   }
-  MutexLock lock(mutex_);
-  if (live_.size() + behind_.size() >= limits_.max_watchers) {
-    return TooManyWatchers(static_cast<int>(limits_.max_watchers));
+  {
+    MutexLock lock(mutex_);
+    if (live_.size() + behind_.size() >= limits_.max_watchers) {
+      return TooManyWatchers(static_cast<int>(limits_.max_watchers));
+    }
+    behind_.push_back(watcher);
   }
-  if (!watcher->from_now && begun_ && incarnation != incarnation_) return ResumeTokenExpired();
-  behind_.push_back(watcher);
   stream->OnClosed([this, watcher] {
     MutexLock closing(mutex_);
     std::erase(live_, watcher);
@@ -94,57 +116,92 @@ absl::Status WatchHub::Open(const v1::WatchTasksRequest& request, std::shared_pt
   return absl::OkStatus();
 }
 
-std::string WatchHub::Token(const EventPosition& position) const { return EncodeResumeToken(incarnation_, position); }
-
 void WatchHub::Begin(const std::string& incarnation, const EventPosition& position) {
-  MutexLock lock(mutex_);
-  incarnation_ = incarnation;
-  position_ = position;
-  begun_ = true;
-  // They continue from where they stand, through the log.
-  behind_.insert(behind_.end(), live_.begin(), live_.end());
-  live_.clear();
+  std::vector<WatcherPtr> ended;
+  {
+    MutexLock lock(mutex_);
+    // They continue from where they stand, through the log.
+    behind_.insert(behind_.end(), live_.begin(), live_.end());
+    live_.clear();
+    if (begun_ && incarnation != incarnation_) ended.swap(behind_);
+    incarnation_ = incarnation;
+    position_ = position;
+    begun_ = true;
+  }
+  for (const WatcherPtr& watcher : ended) watcher->stream->CloseWith(ResumeTokenExpired());
 }
 
 void WatchHub::Publish(const std::vector<EventBatch>& batches) {
   if (batches.empty()) return;
-  MutexLock lock(mutex_);
-  position_ = batches.back().position;
-  std::vector<std::shared_ptr<const v1::WatchTasksResponse>> all;
+  std::vector<WatcherPtr> live;
+  std::string incarnation;
+  {
+    MutexLock lock(mutex_);
+    // Who becomes live from here on stands behind these.
+    position_ = batches.back().position;
+    incarnation = incarnation_;
+    live = live_;
+  }
   const absl::Time now = clock_.Now();
-  std::vector<WatcherPtr> kept;
-  kept.reserve(live_.size());
-  for (const WatcherPtr& watcher : live_) {
+  std::vector<std::shared_ptr<const v1::WatchTasksResponse>> all;
+  std::optional<Concerned> concerned;
+  std::vector<WatcherPtr> slow;
+  std::size_t bytes = 0;
+  for (const WatcherPtr& watcher : live) {
     bool taken = true;
     if (watcher->everything() && watcher->position < batches.front().position) {
-      if (all.empty()) all = Messages(batches);
+      if (all.empty()) all = Messages(batches, incarnation);
       // The same messages for all that want everything: shared, never changed again.
       for (auto message = all.begin(); taken && message != all.end(); ++message) {
         taken = watcher->stream->Offer(*message);
       }
-      watcher->position = position_;
+      watcher->position = batches.back().position;
     } else {
-      taken = Deliver(*watcher, batches);
+      if (!concerned.has_value()) concerned.emplace(batches);
+      taken = Deliver(*watcher, batches, concerned->Includes(*watcher), incarnation, now);
     }
     watcher->last_taken = now;
     if (taken) {
-      kept.push_back(watcher);
+      bytes += watcher->stream->buffered_bytes();
     } else {
-      watcher->stream->CloseWith(WatchTooSlow());
+      slow.push_back(watcher);
     }
   }
-  live_ = std::move(kept);
+  live_bytes_ = bytes;
+  if (buffered_bytes() > limits_.max_bytes) MakeRoom(live, slow);
+  for (const WatcherPtr& watcher : slow) Close(watcher, WatchTooSlow());
 }
 
-std::vector<std::shared_ptr<const v1::WatchTasksResponse>> WatchHub::Messages(
-    const std::vector<EventBatch>& batches) const {
+void WatchHub::MakeRoom(const std::vector<WatcherPtr>& live, std::vector<WatcherPtr>& slow) {
+  std::vector<std::pair<std::size_t, WatcherPtr>> by_bytes;
+  for (const WatcherPtr& watcher : live) by_bytes.emplace_back(watcher->stream->buffered_bytes(), watcher);
+  std::sort(by_bytes.begin(), by_bytes.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
+  const auto enough = static_cast<std::size_t>(static_cast<double>(limits_.max_bytes) * kRoomAgain);
+  for (auto& [bytes, watcher] : by_bytes) {
+    if (bytes == 0 || buffered_bytes() <= enough) return;
+    live_bytes_ -= std::min<std::size_t>(bytes, live_bytes_);
+    slow.push_back(std::move(watcher));
+  }
+}
+
+void WatchHub::Close(const WatcherPtr& watcher, const absl::Status& status) {
+  {
+    MutexLock lock(mutex_);
+    std::erase(live_, watcher);
+    std::erase(behind_, watcher);
+  }
+  watcher->stream->CloseWith(status);
+}
+
+std::vector<std::shared_ptr<const v1::WatchTasksResponse>> WatchHub::Messages(const std::vector<EventBatch>& batches,
+                                                                              const std::string& incarnation) {
   std::vector<std::shared_ptr<const v1::WatchTasksResponse>> messages;
   auto message = std::make_shared<v1::WatchTasksResponse>();
   std::size_t bytes = 0;
   for (const EventBatch& batch : batches) {
     for (const PublishedEvent& event : batch.events) bytes += AddEvent(event, *message);
     if (bytes < kMessageBytes && &batch != &batches.back()) continue;
-    message->set_resume_token(Token(batch.position));
+    message->set_resume_token(EncodeResumeToken(incarnation, batch.position));
     messages.push_back(std::move(message));
     message = std::make_shared<v1::WatchTasksResponse>();
     bytes = 0;
@@ -152,13 +209,13 @@ std::vector<std::shared_ptr<const v1::WatchTasksResponse>> WatchHub::Messages(
   return messages;
 }
 
-bool WatchHub::Deliver(Watcher& watcher, const std::vector<EventBatch>& batches) {
+bool WatchHub::Deliver(Watcher& watcher, const std::vector<EventBatch>& batches, bool concerned,
+                       const std::string& incarnation, absl::Time now) {
   v1::WatchTasksResponse message;
   EventPosition reached = watcher.position;
   std::size_t bytes = 0;
-  const absl::Time now = clock_.Now();
-  const auto send = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    message.set_resume_token(Token(reached));
+  const auto send = [&] {
+    message.set_resume_token(EncodeResumeToken(incarnation, reached));
     if (!watcher.stream->Offer(std::exchange(message, {}))) return false;
     bytes = 0;
     watcher.position = reached;
@@ -167,8 +224,10 @@ bool WatchHub::Deliver(Watcher& watcher, const std::vector<EventBatch>& batches)
   };
   for (const EventBatch& batch : batches) {
     if (batch.position <= watcher.position) continue;
-    for (const PublishedEvent& event : batch.events) {
-      if (watcher.Wants(event)) bytes += AddEvent(event, message);
+    if (concerned) {
+      for (const PublishedEvent& event : batch.events) {
+        if (watcher.Wants(event)) bytes += AddEvent(event, message);
+      }
     }
     reached = batch.position;
     if (bytes >= kMessageBytes && !send()) return false;
@@ -188,63 +247,95 @@ absl::StatusOr<bool> WatchHub::CatchUp() {
     behind = behind_;
   }
   bool more = false;
+  std::size_t bytes = 0;
   for (const WatcherPtr& watcher : behind) {
     SY_ASSIGN_OR_RETURN(const bool again, CatchUpOne(watcher));
     more = more || again;
+    bytes += watcher->stream->buffered_bytes();
   }
+  behind_bytes_ = bytes;
   return more;
 }
 
-absl::StatusOr<bool> WatchHub::CatchUpOne(const WatcherPtr& watcher) {
-  if (!watcher->checked && !watcher->from_now) {
+absl::StatusOr<bool> WatchHub::CheckToken(const WatcherPtr& watcher, const std::string& incarnation) {
+  bool valid = watcher->incarnation == incarnation;
+  if (valid) {
     SY_ASSIGN_OR_RETURN(const EventPosition begin, store_.EventsBegin());
-    if (watcher->position < begin) {
-      watcher->stream->CloseWith(ResumeTokenExpired());
-      MutexLock lock(mutex_);
-      std::erase(behind_, watcher);
-      return false;
-    }
+    // Asked of the database: another replica may be ahead of this one. What lies beyond was never given out here, and
+    // waiting for it would be a gap that nobody sees.
+    SY_ASSIGN_OR_RETURN(const EventPosition limit, store_.EventsLimit());
+    valid = begin <= watcher->position && watcher->position <= limit;
+  }
+  if (!valid) Close(watcher, ResumeTokenExpired());
+  return valid;
+}
+
+absl::StatusOr<bool> WatchHub::CatchUpOne(const WatcherPtr& watcher) {
+  std::string incarnation;
+  {
+    MutexLock lock(mutex_);
+    incarnation = incarnation_;
+  }
+  if (!watcher->checked && !watcher->from_now) {
+    SY_ASSIGN_OR_RETURN(const bool valid, CheckToken(watcher, incarnation));
+    if (!valid) return false;
   }
   watcher->checked = true;
   for (int page = 0; page < kPagesPerTurn; ++page) {
+    const absl::Time now = clock_.Now();
     EventPosition published;
+    bool live = false;
+    bool taken = true;
     {
       MutexLock lock(mutex_);
+      // Gone, or of another life than the one that this turn reads.
+      if (std::find(behind_.begin(), behind_.end(), watcher) == behind_.end() || incarnation != incarnation_) {
+        return false;
+      }
       published = position_;
-      if (std::find(behind_.begin(), behind_.end(), watcher) == behind_.end()) return false;
-      const bool fresh = watcher->from_now;
-      if (fresh) watcher->position = position_;
+      if (watcher->from_now) watcher->position = position_;
       if (watcher->position >= position_) {
         // At or past what the pump has published: from here on it is told with the others.
         watcher->from_now = false;
-        watcher->last_token = absl::InfinitePast();
+        watcher->last_token = watcher->last_taken = now;
+        v1::WatchTasksResponse message;
+        message.set_resume_token(EncodeResumeToken(incarnation_, watcher->position));
+        taken = watcher->stream->Enqueue(std::move(message));
+        live = true;
         std::erase(behind_, watcher);
-        if (Deliver(*watcher, {})) {
-          live_.push_back(watcher);
-        } else {
-          watcher->stream->CloseWith(WatchTooSlow());
-        }
-        return false;
+        if (taken) live_.push_back(watcher);
       }
     }
-    const absl::Time now = clock_.Now();
-    if (watcher->stream->buffered() >= kCatchUpBuffer) {
-      if (now - watcher->last_taken > limits_.patience) watcher->stream->CloseWith(WatchTooSlow());
+    if (live) {
+      if (taken) {
+        watcher->stream->Flush();
+      } else {
+        Close(watcher, WatchTooSlow());
+      }
+      return false;
+    }
+    const std::size_t room = buffered_bytes() < limits_.max_bytes ? kCatchUpBuffer : 1;
+    if (watcher->stream->buffered() >= room) {
+      if (now - watcher->last_taken > limits_.patience) Close(watcher, WatchTooSlow());
       return false;
     }
     SY_ASSIGN_OR_RETURN(EventPage events, store_.ReadEvents(watcher->position, kBatchesPerPage));
-    MutexLock lock(mutex_);
-    // Batches past the pump's position come with the pump.
-    std::erase_if(events.batches, [this](const EventBatch& batch)
-                                      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return batch.position > position_; });
+    // The pump will find out too, and end it.
+    if (events.incarnation != incarnation) return false;
+    {
+      // Batches past the pump's position come with the pump.
+      MutexLock lock(mutex_);
+      const EventPosition end = position_;
+      std::erase_if(events.batches, [&end](const EventBatch& batch) { return batch.position > end; });
+    }
     if (events.batches.empty()) {
       // Nothing up to what was published before the read; what was published since was not looked for.
       watcher->position = published;
       continue;
     }
-    if (!Deliver(*watcher, events.batches)) {
+    if (!Deliver(*watcher, events.batches, /*concerned=*/true, incarnation, now)) {
       // What it did not take is read again, once there is room.
-      if (now - watcher->last_taken > limits_.patience) watcher->stream->CloseWith(WatchTooSlow());
+      if (now - watcher->last_taken > limits_.patience) Close(watcher, WatchTooSlow());
       return false;
     }
   }

@@ -5,12 +5,13 @@ import sys
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import subprocess  # noqa: E402
 import time  # noqa: E402
 
 import stubs  # noqa: E402
 from agents import command  # noqa: E402
 from client import CallError, Connection  # noqa: E402
-from stack import StackTest  # noqa: E402
+from stack import BIN, StackTest, clean_environment  # noqa: E402
 from waiting import wait_until  # noqa: E402
 
 Scope = stubs.options.Scope
@@ -119,6 +120,36 @@ class AccessTest(StackTest):
         self.assertLess(time.monotonic() - revoked, CACHE + 2)
         time.sleep(0.2)
         self.fails("TOKEN_INVALID", user.GetQueueStats, code="UNAUTHENTICATED")
+
+    def test_nothing_that_a_process_writes_has_a_token_in_it(self):
+        admin, issued = self.issue()
+        rotated = admin.RotateToken(token_id=issued.token.token_id)
+        secrets = [*self.stack.tokens.values(), issued.text, rotated.text]
+        self.assertTrue(all(len(secret) > 40 for secret in secrets))
+        # Calls that go well and calls that do not, with tokens where they belong and where they do not.
+        user = self.stack.connect().tasks.with_token(rotated.text)
+        user.SubmitTask(spec=command("echo", rotated.text), request_id=self.project)
+        for reason in ("REQUEST_ID_REUSED", "INVALID_FIELD"):
+            spec = command("other") if reason == "REQUEST_ID_REUSED" else stubs.spec.TaskSpec(title=f"a\n{rotated.text}")
+            self.fails(reason, user.SubmitTask, spec=spec, request_id=self.project)
+        self.fails("SCOPE_MISSING", user.with_token(self.stack.tokens["agent"]).GetQueueStats)
+        self.fails("TOKEN_INVALID", user.with_token(rotated.text + "x").GetQueueStats)
+        self.stack.connect().tasks.PauseQueue(target=stubs.queue.QueueTarget(project=self.project), reason=issued.text)
+        admin.RevokeToken(token_id=rotated.token.token_id, reason="done with it")
+        secrets.append(rotated.text + "x")
+        written = {}
+        for process in self.stack.processes():
+            with open(process.log, encoding="utf-8") as log:
+                written[process.name] = log.read()
+            path = os.path.join(self.stack.folder, f"{process.name}.yaml")
+            printed = subprocess.run([os.path.join(BIN, process.binary), f"--config={path}", "--print-config"],
+                                     capture_output=True, text=True, check=True, timeout=30, env=clean_environment())
+            written[f"{process.name} --print-config"] = printed.stdout + printed.stderr
+        for name, text in written.items():
+            self.assertGreater(len(text), 100, name)
+            for secret in secrets:
+                self.assertNotIn(secret, text, name)
+                self.assertNotIn(secret[3:], text, name)
 
     def test_a_rotated_token_keeps_its_principal_and_so_its_request_ids(self):
         admin, issued = self.issue()

@@ -58,12 +58,16 @@ class ExecutorTest(FleetTest):
         self.assertEqual(task.result.exit_code, 1)
         self.assertFalse(self.show("worker").breaker.failures_in_row)
 
-    def test_what_no_rule_allows_is_rejected(self):
+    def test_what_no_rule_allows_is_refused_for_good(self):
         task_id = self.submit("/usr/bin/id")
         rejected = stubs.task.ATTEMPT_OUTCOME_REJECTED
         wait_until(lambda: any(attempt.outcome == rejected and attempt.failure.reason == "NOT_ALLOWED"
-                               for attempt in self.get(task_id).history), "the rejection")
+                               for attempt in self.get(task_id).history), "the refusal")
+        task = self.get(task_id)
+        self.assertEqual((task.generation, task.losses, task.attempts), (1, 0, 0))
+        self.assertEqual(self.events(task_id)[-1], "RETURNED")
         self.cancel(task_id)
+        self.await_state(task_id, "CANCELLED")
 
     def test_a_running_task_is_cancelled(self):
         task_id = self.submit("/usr/bin/sleep", "60")

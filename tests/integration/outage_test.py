@@ -10,7 +10,7 @@ import time  # noqa: E402
 
 import stubs  # noqa: E402
 from agents import Agent, Scheduler, command  # noqa: E402
-from client import CallError, Connection, retried  # noqa: E402
+from client import CallError, Connection, in_threads, retried  # noqa: E402
 from stack import Stack, StackTest  # noqa: E402
 from waiting import wait_until  # noqa: E402
 
@@ -69,6 +69,19 @@ class OutageTest(StackTest):
                     self.assertLess(time.monotonic() - asked, 6)
                 self.bring_back()
                 retried(lambda: self.tasks.GetQueueStats())
+
+    def test_reads_whose_callers_left_give_their_sessions_back(self):
+        task_id = self.submit()
+        self.stack.postgres.stall()
+
+        def read(_):
+            with self.assertRaises(CallError) as caught:
+                self.tasks.GetTask(task_id=task_id, timeout=0.5)
+            return caught.exception.code.name
+        self.assertLessEqual(set(in_threads(16, read)), {"DEADLINE_EXCEEDED", "CANCELLED"})
+        # A session's own time-out is ten seconds, and four of them read.
+        wait_until(lambda: self.stack.queues[0].metrics()["switchyard_task_queue_read_sessions_in_use"] == 0,
+                   "the sessions to be free", timeout=8)
 
     def test_a_task_submitted_under_a_request_id_during_an_outage_is_stored_once(self):
         self.stack.postgres.stop_immediately()

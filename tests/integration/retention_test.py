@@ -35,7 +35,8 @@ class RetentionTest(StackTest):
         return moment.strftime("%Y%m%d")
 
     def partition(self, parent, offset):
-        self.sql(f"SELECT task_queue.make_partition('{parent}', (now() AT TIME ZONE 'utc')::date + ({offset}))")
+        # By the role of the services, to whom the others belong too.
+        self.sql(f"SET ROLE switchyard; SELECT task_queue.make_partition('{parent}', (now() AT TIME ZONE 'utc')::date + ({offset}))")
 
     def back_date(self, task_id, days, finish_days=None):
         """Gives a task the id that it would have had some days ago, wherever it stands."""

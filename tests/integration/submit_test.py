@@ -5,8 +5,10 @@ import sys
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import grpc  # noqa: E402
+
 import stubs  # noqa: E402
-from agents import command  # noqa: E402
+from agents import Agent, Scheduler, command  # noqa: E402
 from client import CallError, in_threads  # noqa: E402
 from stack import StackTest  # noqa: E402
 
@@ -172,17 +174,57 @@ class SubmitTest(StackTest):
         self.assertEqual(caught.exception.code.name, "RESOURCE_EXHAUSTED")
         self.submit("still serves")
 
-    def test_text_that_is_not_utf8_is_refused(self):
+    def test_text_that_is_not_utf8_is_named(self):
         # A field of type bytes on the wire where the contract says string.
-        raw = Request(spec=self.spec(title="QQQQ")).SerializeToString().replace(b"QQQQ", b"\xff\xfeQQ")
-        channel = self.stack.connections[0].channel
-        call = channel.unary_unary("/switchyard.task_queue.v1.TaskQueueService/SubmitTask")
-        import grpc
+        raw = Request(spec=self.spec("QQQQ", title="QQQQ", metadata={"team": "QQQQ"})).SerializeToString()
+        batch = stubs.queue.SubmitTasksRequest(tasks=[Request(spec=self.spec()), Request(spec=self.spec(title="QQQQ"))])
+        fields = ["spec.command.argv[0]", 'spec.metadata["team"]', "spec.title"]
+        for method, request, wanted in (("SubmitTask", raw, fields),
+                                        ("SubmitTasks", batch.SerializeToString(), ["tasks[1].spec.title"])):
+            failure = self.raw_failure(method, request.replace(b"QQQQ", b"\xff\xfeQQ"))
+            self.assertEqual((failure.code.name, failure.reason), ("INVALID_ARGUMENT", "INVALID_FIELD"))
+            self.assertEqual(sorted(failure.fields), wanted)
+        failure = self.raw_failure("SubmitTask", b"\x0a\x7f")
+        self.assertEqual((failure.code.name, failure.reason), ("INVALID_ARGUMENT", "INVALID_FIELD"))
+        self.assertEqual(self.raw_failure("SubmitTask", b"\x0a\x7f", "nonsense").reason, "TOKEN_INVALID")
+        self.assertFalse(self.tasks.ListTasks(filter=stubs.queue.TaskFilter(projects=[self.project])).tasks)
+
+    def raw_failure(self, method, request, token=None):
+        """What bytes that no client of ours would send are answered with."""
+        call = self.stack.connections[0].channel.unary_unary(f"/switchyard.task_queue.v1.TaskQueueService/{method}")
         with self.assertRaises(grpc.RpcError) as caught:
-            call(raw, timeout=10, metadata=[("authorization", f"Bearer {self.stack.tokens['admin']}")])
-        # The library's own answer to what it cannot parse.
-        self.assertIn(caught.exception.code().name, ("INVALID_ARGUMENT", "INTERNAL", "UNIMPLEMENTED"))
-        self.submit("still serves")
+            call(request, timeout=10, metadata=[("authorization", f"Bearer {token or self.stack.tokens['admin']}")])
+        return CallError(caught.exception)
+
+    def test_large_tasks_are_listed_page_by_page_by_any_client(self):
+        for _ in range(17):
+            self.tasks.SubmitTask(spec=stubs.spec.TaskSpec(prompt=stubs.spec.Prompt(instruction="x" * (512 << 10)),
+                                                           project=self.project))
+        # The bound that clients have who set none.
+        tasks = self.stack.connect(options=[("grpc.max_receive_message_length", 4 << 20)]).tasks
+        seen, token = [], ""
+        while True:
+            page = tasks.ListTasks(filter=stubs.queue.TaskFilter(projects=[self.project]), page_token=token)
+            seen += [task.id for task in page.tasks]
+            token = page.next_page_token
+            if not token:
+                break
+        self.assertEqual(len(set(seen)), 17)
+        self.assertEqual(len(seen), 17)
+
+    def test_a_batch_of_large_specifications_is_assigned_though_its_answer_is_large(self):
+        ids = [self.tasks.SubmitTask(spec=stubs.spec.TaskSpec(
+            prompt=stubs.spec.Prompt(instruction="x" * (512 << 10), system="y" * (64 << 10)), project=self.project,
+            metadata={f"k{number}": "v" * 4096 for number in range(64)})).task_id for _ in range(12)]
+        scheduler = Scheduler(self.ledger).acquire()
+        self.addCleanup(scheduler.release)
+        agent = Agent(self.ledger, scheduler)
+        agent.open()
+        answer = self.ledger.AssignTasks(assignments=[agent.assignment(task_id) for task_id in ids])
+        self.assertEqual([result.error.reason for result in answer.results], [""] * 12)
+        self.assertGreater(answer.ByteSize(), 9 << 20)
+        # An agent that comes back is told of all of them.
+        self.assertEqual(len(self.ledger.ListAssigned(agent_ids=[agent.name]).tasks), 12)
 
 
 if __name__ == "__main__":

@@ -154,6 +154,14 @@ class WatchTest(StackTest):
         failure = self.tasks.WatchTasks(resume_token=foreign.decode().rstrip("=")).start().wait_closed()
         self.assertEqual((failure.reason, failure.code.name), ("RESUME_TOKEN_EXPIRED", "OUT_OF_RANGE"))
 
+    def test_a_token_beyond_what_the_database_gave_out_has_expired(self):
+        with self.watch() as stream:
+            self.ready(stream)
+        incarnation = base64.urlsafe_b64decode(stream.messages[0].resume_token + "==").split(b":")[0]
+        beyond = base64.urlsafe_b64encode(incarnation + b":9000000000000000000:0").decode().rstrip("=")
+        failure = self.tasks.WatchTasks(resume_token=beyond).start().wait_closed()
+        self.assertEqual((failure.reason, failure.code.name), ("RESUME_TOKEN_EXPIRED", "OUT_OF_RANGE"))
+
     def test_a_token_older_than_what_is_stored_has_expired(self):
         with self.watch() as stream:
             self.ready(stream)
@@ -218,6 +226,30 @@ class WatchTest(StackTest):
             for stream in streams:
                 stream.call.cancel()
         self.submit()
+
+
+class RestoreTest(StackTest):
+    def test_after_a_restore_former_tokens_have_expired_and_new_ones_resume(self):
+        postgres, queue = self.stack.postgres, self.stack.queues[0]
+        with self.tasks.WatchTasks() as stream:
+            stream.wait_for(lambda messages: messages, "the first token")
+            self.submit()
+            stream.wait_for(ids, "an event")
+            former = stream.messages[-1].resume_token
+        self.assertEqual(queue.stop(), 0)
+        # As a dump of another cluster leaves it: its life, and a horizon far beyond what this cluster has given out.
+        postgres.sql("UPDATE task_queue.incarnation SET life = 'elsewhere', system_identifier = '1'")
+        postgres.sql("UPDATE task_queue.event_horizon SET xid = '9000000000', seq = 1")
+        queue.start()
+        failure = self.tasks.WatchTasks(resume_token=former).start().wait_closed()
+        self.assertEqual((failure.reason, failure.code.name), ("RESUME_TOKEN_EXPIRED", "OUT_OF_RANGE"))
+        with self.tasks.WatchTasks() as stream:
+            stream.wait_for(lambda messages: messages, "the first token")
+            token = stream.messages[0].resume_token
+            task_id = self.submit()
+            stream.wait_for(lambda messages: task_id in ids(messages), "the event")
+        with self.tasks.WatchTasks(resume_token=token) as again:
+            again.wait_for(lambda messages: task_id in ids(messages), "the event again")
 
 
 class WatcherBoundTest(StackTest):

@@ -33,7 +33,7 @@ import socket
 server = socket.create_server(('127.0.0.1', $port), backlog=50)
 while True: server.accept()"
 STAND_IN
-for service in task-queue agent-hub scheduler; do cp bin/switchyard-identity "bin/switchyard-$service"; done
+for service in task-queue agent-hub scheduler model-registry; do cp bin/switchyard-identity "bin/switchyard-$service"; done
 cat >bin/yard-agent <<'STAND_IN'
 #!/usr/bin/env bash
 command=$1
@@ -62,14 +62,16 @@ set -e
 if [[ $1 == migrate ]]; then
   psql -h "$(sed -n 's/^  host: //p' "$3")" -U switchyard switchyard -qc 'create schema if not exists sample'
 else
+  echo "$@" >>issued
   while [[ $1 != --out ]]; do shift; done
   echo secret >"$2"
+  echo "token ID-$(wc -l <issued) of somebody"
 fi
 STAND_IN
 cat >bin/yard <<'STAND_IN'
 #!/usr/bin/env bash
-echo "$@"
-[[ $* != "agent enroll"* ]] || echo "yard-agent enroll sye1_line"
+echo "$@" >>yarded
+if [[ $* == "agent enroll"* ]]; then echo sye1_line; else echo "$@"; fi
 STAND_IN
 chmod +x bin/*
 echo "first" >services/sample/sql/migrations/V001__first.sql
@@ -84,6 +86,7 @@ export SWITCHYARD_BIN=$SCRATCH/bin SWITCHYARD_PORT_BASE=$base SWITCHYARD_SKIP_PA
 expect() {
   local what=$1
   shift
+  [[ ! -f said ]] || mv said last
   if "$@" >said 2>&1; then echo "ok: $what"; else
     echo "FAILED: $what" >&2
     cat said >&2
@@ -91,14 +94,23 @@ expect() {
   fi
 }
 not() { ! "$@"; }
-says() { grep -qF -- "$1" said; }
+# What the one before said.
+says() { grep -qF -- "$1" last; }
 
 expect "the first tools/up succeeds" tools/up
 grep -q "Switchyard is up" said
 expect "tokens are for their owner only" test "$(stat -c %a .switchyard/tokens/admin.token)" = 600
+expect "the services' token lives for a year, since only tools/up renews it" grep -qE -- "--scopes service .*--lifetime 365d" issued
 expect "status says that all is up" tools/up --status
+expect "and nothing of tokens that are new" not says "ends in"
+touch -d "81 days ago" .switchyard/postgres/data/PG_VERSION
+touch -d "80 days ago" .switchyard/tokens/admin.token
+expect "status still ends well when a token is about to end" tools/up --status
+expect "and says so" says "admin.token ends in 10 days"
 unset SWITCHYARD_PORT_BASE
 expect "a second tools/up succeeds and remembers the ports" tools/up
+expect "and renews that token" test "$(grep -c -- "--scopes admin " issued)" = 2
+expect "and ends the former one" grep -qx "token revoke ID-1" yarded
 expect "it says that all is up" grep -qF "all is up already" <(tools/up)
 
 kill -9 "$(cut -d' ' -f1 .switchyard/run/switchyard-identity.pid)" "$(head -n 1 .switchyard/postgres/data/postmaster.pid)"

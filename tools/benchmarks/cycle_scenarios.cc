@@ -4,6 +4,7 @@
 
 #include "absl/time/clock.h"
 #include "libs/base/status_macros.h"
+#include "tools/benchmarks/history_check.h"
 #include "tools/benchmarks/history_fill.h"
 #include "tools/benchmarks/lives_load.h"
 #include "tools/benchmarks/scenarios.h"
@@ -14,8 +15,6 @@ namespace {
 
 constexpr double kSeconds = 10;
 constexpr double kSnapshotSeconds = 60;
-constexpr pg::Statement kCountSucceeded{"bench_count_succeeded",
-                                        "SELECT count(*) FROM task_queue.outcome WHERE state = 5"};
 
 LivesLoad::Settings SettingsOf(const Options& options) {
   LivesLoad::Settings settings;
@@ -23,19 +22,8 @@ LivesLoad::Settings SettingsOf(const Options& options) {
   return settings;
 }
 
-double SecondsOf(const Options& options, double usual) { return options.seconds > 0 ? options.seconds : usual; }
-
 double CostMicros(const Window& window) {
   return absl::ToDoubleMicroseconds(window.spent.service + window.spent.postgres) / std::max(1.0, window.done);
-}
-
-// Every life that the service said had ended well stands in the history.
-absl::Status CheckHistory(const Installation& installation, std::int64_t lives) {
-  SY_ASSIGN_OR_RETURN(const std::unique_ptr<pg::Session> session, installation.Connect());
-  SY_ASSIGN_OR_RETURN(const pg::Result rows, session->Execute(kCountSucceeded));
-  if (rows[0].Int64(0) == lives) return absl::OkStatus();
-  return absl::DataLossError("the history holds " + std::to_string(rows[0].Int64(0)) + " of " + std::to_string(lives) +
-                             " lives");
 }
 
 struct Lives {
@@ -70,9 +58,9 @@ void AddErrors(const Lives& lives, Report& report) {
 
 absl::StatusOr<Report> QueueCycle(const Options& options) {
   SY_ASSIGN_OR_RETURN(const std::unique_ptr<Installation> installation, Installation::Create());
-  const double seconds = SecondsOf(options, kSeconds);
+  const double seconds = options.SecondsOr(kSeconds);
   SY_ASSIGN_OR_RETURN(const Lives lives, RunLives(*installation, options, seconds));
-  SY_RETURN_IF_ERROR(installation->StopTaskQueue());
+  SY_RETURN_IF_ERROR(installation->StopServices());
   SY_RETURN_IF_ERROR(CheckHistory(*installation, lives.total));
   const auto batch = [&](const char* lane) {
     return std::max(1, static_cast<int>(std::lround(lives.window.MeanBatch(lane))));
@@ -95,9 +83,9 @@ absl::StatusOr<Report> QueueCycle(const Options& options) {
 
 absl::StatusOr<Report> QueueBacklog(const Options& options) {
   SY_ASSIGN_OR_RETURN(const std::unique_ptr<Installation> installation, Installation::Create());
-  const double seconds = SecondsOf(options, kSeconds);
+  const double seconds = options.SecondsOr(kSeconds);
   SY_ASSIGN_OR_RETURN(const Lives empty, RunLives(*installation, options, seconds));
-  SY_RETURN_IF_ERROR(installation->StopTaskQueue());
+  SY_RETURN_IF_ERROR(installation->StopServices());
   std::fprintf(stderr, "empty queue: %.0f lives/s; now storing %d queued and %d finished tasks\n", empty.window.rate(),
                options.backlog, options.backlog);
   SY_RETURN_IF_ERROR(FillHistory(*installation, task_queue::Lane::kLow, task_queue::Stage::kReady, options.backlog));
@@ -105,7 +93,7 @@ absl::StatusOr<Report> QueueBacklog(const Options& options) {
   SY_RETURN_IF_ERROR(Settle(*installation));
   SY_RETURN_IF_ERROR(installation->StartTaskQueue());
   SY_ASSIGN_OR_RETURN(const Lives full, RunLives(*installation, options, seconds));
-  SY_RETURN_IF_ERROR(installation->StopTaskQueue());
+  SY_RETURN_IF_ERROR(installation->StopServices());
   SY_RETURN_IF_ERROR(CheckHistory(*installation, empty.total + full.total + options.backlog));
   Report report;
   Describe(full.window, report);
@@ -124,7 +112,7 @@ absl::StatusOr<Report> QueueBacklog(const Options& options) {
 
 absl::StatusOr<Report> QueueHeldSnapshot(const Options& options) {
   SY_ASSIGN_OR_RETURN(const std::unique_ptr<Installation> installation, Installation::Create());
-  const double seconds = SecondsOf(options, kSnapshotSeconds);
+  const double seconds = options.SecondsOr(kSnapshotSeconds);
   SY_ASSIGN_OR_RETURN(const std::unique_ptr<Client> client, Client::Connect(*installation, options.connections));
   LivesLoad load(*client, SettingsOf(options));
   SY_RETURN_IF_ERROR(load.Start());

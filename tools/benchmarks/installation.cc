@@ -6,12 +6,13 @@
 #include <unistd.h>
 
 #include <filesystem>
-#include <vector>
+#include <utility>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "libs/base/status_macros.h"
+#include "tools/benchmarks/process_memory.h"
 #include "tools/benchmarks/processor_time.h"
 
 namespace switchyard::bench {
@@ -37,22 +38,28 @@ int FreePort() {
 
 std::string Loopback(int port) { return absl::StrCat("127.0.0.1:", port); }
 
+void Append(std::vector<std::string>& to, const std::vector<std::string>& more) {
+  to.insert(to.end(), more.begin(), more.end());
+}
+
 }  // namespace
 
 Spent Spent::operator-(const Spent& earlier) const {
-  return {client - earlier.client, service - earlier.service, postgres - earlier.postgres, identity - earlier.identity,
+  return {client - earlier.client,       service - earlier.service,   hub - earlier.hub,
+          scheduler - earlier.scheduler, postgres - earlier.postgres, identity - earlier.identity,
           machine - earlier.machine};
 }
 
-absl::StatusOr<std::unique_ptr<Installation>> Installation::Create() {
-  std::unique_ptr<Installation> made(new Installation);
+absl::StatusOr<std::unique_ptr<Installation>> Installation::Create(const Setup& setup) {
+  std::unique_ptr<Installation> made(new Installation(setup));
   SY_RETURN_IF_ERROR(made->Initialise());
   return made;
 }
 
 Installation::~Installation() {
-  if (task_queue_ != nullptr) task_queue_->Stop();
-  if (identity_ != nullptr) identity_->Stop();
+  for (Service* service : {&scheduler_, &hub_, &task_queue_, &identity_}) {
+    if (service->process != nullptr) service->process->Stop();
+  }
 }
 
 absl::Status Installation::Initialise() {
@@ -70,83 +77,138 @@ absl::Status Installation::Initialise() {
   }
   database_ = postgres_->NewDatabase();
   database_.application_name = "bench";
-  SY_RETURN_IF_ERROR(RunToEnd({binaries_ + "/switchyard", "migrate", "--database.host=" + database_.host,
-                               "--database.name=" + database_.database, "--database.user=" + database_.user},
-                              File("migrate.log")));
-  SY_RETURN_IF_ERROR(IssueToken("task-queue", "service"));
-  SY_RETURN_IF_ERROR(IssueToken("bench", "submit,read,service"));
+  std::vector<std::string> migrate = {binaries_ + "/switchyard", "migrate"};
+  Append(migrate, DatabaseFlags());
+  SY_RETURN_IF_ERROR(RunToEnd(migrate, File("migrate.log")));
+  SY_RETURN_IF_ERROR(IssueToken("services", "service"));
+  SY_RETURN_IF_ERROR(IssueToken("bench", "submit,read,service,admin"));
   token_ = ReadWhole(File("bench.token"));
   while (!token_.empty() && token_.back() == '\n') token_.pop_back();
 
-  identity_target_ = Loopback(FreePort());
-  const std::string binary = binaries_ + "/switchyard-identity";
-  SY_ASSIGN_OR_RETURN(
-      identity_, ChildProcess::Start({binary, "--server.listen=" + identity_target_, "--server.metrics_listen=",
-                                      "--server.log_level=warning", "--database.host=" + database_.host,
-                                      "--database.name=" + database_.database, "--database.user=" + database_.user},
-                                     File("identity.log")));
-  SY_RETURN_IF_ERROR(AwaitReady(*identity_, binary, identity_target_));
-  return StartTaskQueue();
+  if (setup_.all_in_one) return StartTaskQueue();
+  SY_RETURN_IF_ERROR(Start(identity_, {"switchyard-identity"}, DatabaseFlags()));
+  SY_RETURN_IF_ERROR(StartTaskQueue());
+  if (!setup_.agents) return absl::OkStatus();
+  std::vector<std::string> flags = DatabaseFlags();
+  Append(flags, NeighbourFlags());
+  flags.push_back("--task_queue.address=" + task_queue_.target);
+  Append(flags, setup_.hub_flags);
+  SY_RETURN_IF_ERROR(Start(hub_, {"switchyard-agent-hub"}, flags));
+  flags = NeighbourFlags();
+  flags.push_back("--task_queue.address=" + task_queue_.target);
+  flags.push_back("--hub_addresses=" + hub_.target);
+  return Start(scheduler_, {"switchyard-scheduler"}, flags);
+}
+
+std::vector<std::string> Installation::DatabaseFlags() const {
+  return {"--database.host=" + database_.host, "--database.name=" + database_.database,
+          "--database.user=" + database_.user};
+}
+
+std::vector<std::string> Installation::NeighbourFlags() const {
+  return {"--auth.identity_address=" + identity_.target, "--auth.token=file:" + File("services.token")};
 }
 
 absl::Status Installation::IssueToken(const std::string& name, const std::string& scopes) {
-  return RunToEnd({binaries_ + "/switchyard", "token", "issue", "--name=" + name, "--scopes=" + scopes,
-                   "--out=" + File(name + ".token"), "--database.host=" + database_.host,
-                   "--database.name=" + database_.database, "--database.user=" + database_.user},
-                  File("token.log"));
+  std::vector<std::string> command = {
+      binaries_ + "/switchyard",       "token", "issue", "--name=" + name, "--scopes=" + scopes,
+      "--out=" + File(name + ".token")};
+  Append(command, DatabaseFlags());
+  return RunToEnd(command, File("token.log"));
 }
 
 absl::Status Installation::StartTaskQueue() {
-  target_ = Loopback(FreePort());
-  metrics_port_ = FreePort();
-  const std::string binary = binaries_ + "/switchyard-task-queue";
-  SY_ASSIGN_OR_RETURN(
-      task_queue_, ChildProcess::Start(
-                       {binary, "--server.listen=" + target_, "--server.metrics_listen=" + Loopback(metrics_port_),
-                        "--server.log_level=warning", "--database.host=" + database_.host,
-                        "--database.name=" + database_.database, "--database.user=" + database_.user,
-                        "--auth.identity_address=" + identity_target_, "--auth.token=file:" + File("task-queue.token")},
-                       File("task-queue.log")));
-  return AwaitReady(*task_queue_, binary, target_);
-}
-
-absl::Status Installation::StopTaskQueue() {
-  task_queue_->Stop();
-  if (const int code = task_queue_->Wait(); code != 0) {
-    return absl::InternalError(
-        absl::StrCat("switchyard-task-queue ended with ", code, ":\n", ReadWhole(File("task-queue.log"))));
+  std::vector<std::string> flags = DatabaseFlags();
+  Append(flags, setup_.task_queue_flags);
+  if (setup_.all_in_one) {
+    Append(flags, setup_.hub_flags);
+    return Start(task_queue_, {"switchyard", "run"}, flags);
   }
-  return absl::OkStatus();
+  Append(flags, NeighbourFlags());
+  return Start(task_queue_, {"switchyard-task-queue"}, flags);
 }
 
-absl::Status Installation::AwaitReady(ChildProcess& process, const std::string& binary, const std::string& listen) {
+absl::Status Installation::Start(Service& service, std::vector<std::string> command,
+                                 const std::vector<std::string>& flags) {
+  service.name = command.front();
+  service.target = Loopback(FreePort());
+  service.metrics_port = FreePort();
+  command.front() = binaries_ + "/" + service.name;
+  std::vector<std::string> whole = command;
+  Append(whole, {"--server.listen=" + service.target, "--server.metrics_listen=" + Loopback(service.metrics_port),
+                 "--server.log_level=warning"});
+  Append(whole, flags);
+  SY_ASSIGN_OR_RETURN(service.process, ChildProcess::Start(whole, File(service.name + ".log")));
+  return AwaitReady(service, command);
+}
+
+absl::Status Installation::AwaitReady(Service& service, const std::vector<std::string>& command) {
   const absl::Time deadline = absl::Now() + kStartPatience;
-  const std::string name = std::filesystem::path(binary).filename().string();
-  while (absl::Now() < deadline && process.running()) {
-    if (RunToEnd({binary, "--healthcheck=ready", "--server.listen=" + listen}, File("healthcheck.log")).ok()) {
-      return absl::OkStatus();
-    }
+  std::vector<std::string> check = command;
+  Append(check, {"--healthcheck=ready", "--server.listen=" + service.target});
+  while (absl::Now() < deadline && service.process->running()) {
+    if (RunToEnd(check, File("healthcheck.log")).ok()) return absl::OkStatus();
     absl::SleepFor(absl::Milliseconds(50));
   }
   std::string log;
   for (const auto& entry : std::filesystem::directory_iterator(files_.path())) {
     if (entry.path().extension() == ".log") absl::StrAppend(&log, ReadWhole(entry.path().string()));
   }
-  return absl::InternalError(absl::StrCat(name, " does not become ready:\n", log));
+  return absl::InternalError(absl::StrCat(service.name, " does not become ready:\n", log));
+}
+
+absl::Status Installation::Stop(Service& service) {
+  if (service.process == nullptr) return absl::OkStatus();
+  service.process->Stop();
+  if (const int code = service.process->Wait(); code != 0) {
+    return absl::InternalError(
+        absl::StrCat(service.name, " ended with ", code, ":\n", ReadWhole(File(service.name + ".log"))));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Installation::StopServices() {
+  SY_RETURN_IF_ERROR(Stop(scheduler_));
+  SY_RETURN_IF_ERROR(Stop(hub_));
+  return Stop(task_queue_);
 }
 
 Spent Installation::SpentSoFar() const {
+  const auto of = [](const Service& service) {
+    return service.process == nullptr ? absl::ZeroDuration() : ProcessTime(service.process->pid());
+  };
   return {.client = ProcessTime(getpid()),
-          .service = task_queue_->pid() > 0 ? ProcessTime(task_queue_->pid()) : absl::ZeroDuration(),
+          .service = of(task_queue_),
+          .hub = of(hub_),
+          .scheduler = of(scheduler_),
           .postgres = FamilyTime(postmaster_),
-          .identity = ProcessTime(identity_->pid()),
+          .identity = of(identity_),
           .machine = MachineTime()};
+}
+
+std::int64_t Installation::HubBytes() const {
+  const Service& service = setup_.all_in_one ? task_queue_ : hub_;
+  return service.process == nullptr ? 0 : ResidentBytes(service.process->pid());
+}
+
+absl::StatusOr<MetricValues> Installation::Scrape() const {
+  SY_ASSIGN_OR_RETURN(MetricValues values, ScrapeMetrics(task_queue_.metrics_port));
+  if (hub_.process == nullptr) return values;
+  SY_ASSIGN_OR_RETURN(MetricValues hub, ScrapeMetrics(hub_.metrics_port));
+  // What both have is the task queue's.
+  values.merge(hub);
+  return values;
 }
 
 std::vector<pid_t> Installation::ProcessesOf(const std::string& whom) const {
   if (whom == "client") return {getpid()};
-  if (whom == "service") return {task_queue_->pid()};
-  return FamilyOf(postmaster_);
+  if (whom == "postgres") return FamilyOf(postmaster_);
+  const Service& service = whom == "hub"         ? hub_
+                           : whom == "scheduler" ? scheduler_
+                           : whom == "identity"  ? identity_
+                                                 : task_queue_;
+  // With everything in one process that one is meant.
+  return {(service.process == nullptr ? task_queue_ : service).process->pid()};
 }
 
 absl::StatusOr<std::unique_ptr<pg::Session>> Installation::Connect() const {

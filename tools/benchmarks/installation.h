@@ -1,7 +1,9 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -16,54 +18,77 @@
 
 namespace switchyard::bench {
 
-// What each process has spent so far.
+// What each process has spent so far. `service` is the task queue, or the one process with all services.
 struct Spent {
-  absl::Duration client, service, postgres, identity, machine;
+  absl::Duration client, service, hub, scheduler, postgres, identity, machine;
 
   Spent operator-(const Spent& earlier) const;
 };
 
-// A whole installation of its own, as it would be in use: a Postgres cluster with fsync, the identity service and the
-// task queue as processes, tokens checked, no port or file shared with anybody. Gone with the object. Not thread-safe.
+struct Setup {
+  // The agent hub and the scheduler too.
+  bool agents = false;
+  // Every service in one process.
+  bool all_in_one = false;
+  // Flags of whatever process runs that service.
+  std::vector<std::string> task_queue_flags, hub_flags;
+};
+
+// A whole installation of its own, as it would be in use: a Postgres cluster with fsync, the services as processes,
+// tokens checked, no port or file shared with anybody. Gone with the object. Not thread-safe.
 class Installation {
  public:
   // Runs the binaries that stand beside this one.
-  static absl::StatusOr<std::unique_ptr<Installation>> Create();
+  static absl::StatusOr<std::unique_ptr<Installation>> Create(const Setup& setup = {});
   ~Installation();
 
-  // "host:port".
-  const std::string& target() const { return target_; }
-  // Of all scopes that the load needs.
+  // "host:port" of the task queue; of the hub.
+  const std::string& target() const { return task_queue_.target; }
+  const std::string& hub_target() const { return setup_.all_in_one ? task_queue_.target : hub_.target; }
+  // Of all scopes that a load needs.
   const std::string& token() const { return token_; }
   const pg::ConnectOptions& database() const { return database_; }
-  // Of "service", "postgres" or "client".
+  // Of "service", "hub", "scheduler", "identity", "postgres" or "client".
   std::vector<pid_t> ProcessesOf(const std::string& whom) const;
 
-  absl::Status StopTaskQueue();
+  // The task queue, and the scheduler and the hub before it.
+  absl::Status StopServices();
   // Returns once it is ready.
   absl::Status StartTaskQueue();
 
-  absl::StatusOr<MetricValues> Scrape() const { return ScrapeMetrics(metrics_port_); }
+  // Of the task queue and the hub.
+  absl::StatusOr<MetricValues> Scrape() const;
   Spent SpentSoFar() const;
+  // Resident memory of the process that runs the hub.
+  std::int64_t HubBytes() const;
   absl::StatusOr<std::unique_ptr<pg::Session>> Connect() const;
   std::string File(std::string_view name) const { return files_.File(name); }
 
  private:
-  Installation() = default;
+  struct Service {
+    std::string name;
+    std::string target;
+    int metrics_port = 0;
+    std::unique_ptr<ChildProcess> process;
+  };
+
+  explicit Installation(const Setup& setup) : setup_(setup) {}
   absl::Status Initialise();
   absl::Status IssueToken(const std::string& name, const std::string& scopes);
-  absl::Status AwaitReady(ChildProcess& process, const std::string& binary, const std::string& listen);
+  std::vector<std::string> DatabaseFlags() const;
+  std::vector<std::string> NeighbourFlags() const;
+  // `command` is the binary's name and what follows before flags.
+  absl::Status Start(Service& service, std::vector<std::string> command, const std::vector<std::string>& flags);
+  absl::Status Stop(Service& service);
+  absl::Status AwaitReady(Service& service, const std::vector<std::string>& command);
 
+  const Setup setup_;
   testing::TempDir files_;
   std::string binaries_;
   std::unique_ptr<testing::ThrowawayPostgres> postgres_;
   pid_t postmaster_ = 0;
   pg::ConnectOptions database_;
-  std::unique_ptr<ChildProcess> identity_;
-  std::unique_ptr<ChildProcess> task_queue_;
-  std::string identity_target_;
-  std::string target_;
-  int metrics_port_ = 0;
+  Service identity_, task_queue_, hub_, scheduler_;
   std::string token_;
 };
 

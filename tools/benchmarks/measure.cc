@@ -39,7 +39,8 @@ double Window::MeanBatch(const std::string& lane) const {
 }
 
 double Window::OthersShare() const {
-  const absl::Duration ours = spent.client + spent.service + spent.postgres + spent.identity;
+  const absl::Duration ours =
+      spent.client + spent.service + spent.hub + spent.scheduler + spent.postgres + spent.identity;
   const double all = seconds * static_cast<double>(sysconf(_SC_NPROCESSORS_ONLN));
   return std::max(0.0, absl::ToDoubleSeconds(spent.machine - ours)) / all;
 }
@@ -75,10 +76,13 @@ void Describe(const Window& window, Report& report) {
   const auto per_task = [&](absl::Duration time) {
     return absl::ToDoubleMicroseconds(time) / std::max(1.0, window.done);
   };
-  report.cpu_us_per_task = {{"client", per_task(window.spent.client)},
-                            {"service", per_task(window.spent.service)},
-                            {"postgres", per_task(window.spent.postgres)},
-                            {"identity", per_task(window.spent.identity)}};
+  report.cpu_us_per_task = {{"client", per_task(window.spent.client)}, {"service", per_task(window.spent.service)}};
+  if (window.spent.hub > absl::ZeroDuration()) {
+    report.cpu_us_per_task.emplace_back("hub", per_task(window.spent.hub));
+    report.cpu_us_per_task.emplace_back("scheduler", per_task(window.spent.scheduler));
+  }
+  report.cpu_us_per_task.emplace_back("postgres", per_task(window.spent.postgres));
+  report.cpu_us_per_task.emplace_back("identity", per_task(window.spent.identity));
   report.details.emplace_back("others_share_of_processors", window.OthersShare());
   for (const char* lane : {"submit", "assign", "report"}) {
     if (const double mean = window.MeanBatch(lane); mean > 0) {

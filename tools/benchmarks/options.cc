@@ -1,6 +1,8 @@
 #include "tools/benchmarks/options.h"
 
+#include <algorithm>
 #include <functional>
+#include <iterator>
 #include <map>
 
 #include "absl/strings/match.h"
@@ -9,6 +11,8 @@
 
 namespace switchyard::bench {
 namespace {
+
+constexpr const char* kProfiled[] = {"service", "hub", "scheduler", "identity", "postgres", "client"};
 
 template <class Number, class Parse>
 std::function<bool(const std::string&)> Into(Number& out, Parse parse) {
@@ -25,6 +29,7 @@ absl::StatusOr<Options> ParseOptions(const std::vector<std::string>& arguments) 
       {"--seconds", Into(options.seconds, real)},          {"--warmup", Into(options.warmup, real)},
       {"--connections", Into(options.connections, whole)}, {"--in-flight", Into(options.in_flight, whole)},
       {"--backlog", Into(options.backlog, whole)},         {"--watchers", Into(options.watchers, whole)},
+      {"--agents", Into(options.agents, whole)},
   };
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     const std::string& argument = arguments[i];
@@ -34,8 +39,13 @@ absl::StatusOr<Options> ParseOptions(const std::vector<std::string>& arguments) 
       options.json = true;
     } else if (argument == "--profile") {
       options.profile = "service";
-    } else if (argument == "--profile=service" || argument == "--profile=postgres" || argument == "--profile=client") {
+    } else if (argument == "--no-accept") {
+      options.accepts = false;
+    } else if (absl::StartsWith(argument, "--profile=")) {
       options.profile = argument.substr(argument.find('=') + 1);
+      if (std::find(std::begin(kProfiled), std::end(kProfiled), options.profile) == std::end(kProfiled)) {
+        return absl::InvalidArgumentError(absl::StrCat("--profile cannot be ", options.profile));
+      }
     } else if (absl::StartsWith(argument, "--")) {
       const std::size_t equals = argument.find('=');
       const std::string name = argument.substr(0, equals);

@@ -57,7 +57,15 @@ std::string ToJson(const Report& report) {
       absl::StrCat("{\"scenario\":", Quoted(report.scenario), ",\"rate_per_s\":", Number(report.rate_per_s),
                    ",\"p50_ms\":", Number(report.p50_ms), ",\"p99_ms\":", Number(report.p99_ms),
                    ",\"sql_floor_per_s\":", Number(report.sql_floor_per_s), ",\"ratio\":", Number(report.ratio),
-                   ",\"cpu_us_per_task\":", Object(report.cpu_us_per_task), ",\"targets\":[", targets, "],\"met\":");
+                   ",\"cpu_us_per_task\":", Object(report.cpu_us_per_task));
+  if (!report.coordination.empty()) {
+    // The object ends with the processor times, so that it says all that coordination costs.
+    std::string coordination = Object(report.coordination);
+    coordination.pop_back();
+    absl::StrAppend(&json, ",\"coordination\":", coordination, ",\"cpu_us_per_task\":", Object(report.cpu_us_per_task),
+                    "}");
+  }
+  absl::StrAppend(&json, ",\"targets\":[", targets, "],\"met\":");
   absl::StrAppend(&json, report.met() ? "true" : "false", ",\"errors\":", Number(report.errors),
                   ",\"details\":", Object(report.details), ",\"settings\":{\"fsync\":true,\"synchronous_commit\":true,",
                   "\"authentication\":true,\"validation\":true,\"request_ids\":\"distinct UUIDv7\",\"transport\":",
@@ -75,6 +83,11 @@ std::string ToText(const Report& report) {
   if (!report.cpu_us_per_task.empty()) {
     absl::StrAppend(&text, "  processor time, µs a task:");
     for (const auto& [name, value] : report.cpu_us_per_task) absl::StrAppendFormat(&text, " %s %.1f", name, value);
+    absl::StrAppend(&text, "\n");
+  }
+  if (!report.coordination.empty()) {
+    absl::StrAppend(&text, "  coordination:");
+    for (const auto& [name, value] : report.coordination) absl::StrAppend(&text, " ", name, " ", Number(value));
     absl::StrAppend(&text, "\n");
   }
   for (const auto& [name, value] : report.details) absl::StrAppend(&text, "  ", name, " ", Number(value), "\n");

@@ -23,6 +23,8 @@ struct Report {
   std::optional<double> rate_per_s, p50_ms, p99_ms, sql_floor_per_s, ratio;
   // In order of the output.
   std::vector<std::pair<std::string, double>> cpu_us_per_task;
+  // What a task life costs on the streams of agents; empty where no agents are.
+  std::vector<std::pair<std::string, double>> coordination;
   std::vector<Target> targets;
   // Beside the figures that all scenarios have.
   std::vector<std::pair<std::string, double>> details;

@@ -23,5 +23,12 @@ absl::StatusOr<Report> QueueCycle(const Options& options);
 absl::StatusOr<Report> QueueBacklog(const Options& options);
 absl::StatusOr<Report> QueueHeldSnapshot(const Options& options);
 absl::StatusOr<Report> QueueWatch(const Options& options);
+absl::StatusOr<Report> DispatchLatency(const Options& options);
+absl::StatusOr<Report> DispatchLatencyAllInOne(const Options& options);
+absl::StatusOr<Report> EndToEnd(const Options& options);
+absl::StatusOr<Report> EndToEndAllInOne(const Options& options);
+absl::StatusOr<Report> Agents(const Options& options);
+absl::StatusOr<Report> Reassign(const Options& options);
+absl::StatusOr<Report> SlowReader(const Options& options);
 
 }  // namespace switchyard::bench

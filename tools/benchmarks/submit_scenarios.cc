@@ -19,10 +19,10 @@ absl::StatusOr<Report> Submit(const Options& options, double wanted, MakeLoad ma
   const std::unique_ptr<Load> load = make_load(*client);
   SY_RETURN_IF_ERROR(load->Start());
   WarmUp(options);
-  const double seconds = options.seconds > 0 ? options.seconds : kSeconds;
+  const double seconds = options.SecondsOr(kSeconds);
   SY_ASSIGN_OR_RETURN(const Window window, MeasureWindow(*installation, *load, seconds, options.profile));
   load->Stop();
-  SY_RETURN_IF_ERROR(installation->StopTaskQueue());
+  SY_RETURN_IF_ERROR(installation->StopServices());
   const int batch = std::max(1, static_cast<int>(std::lround(window.MeanBatch("submit"))));
   SY_ASSIGN_OR_RETURN(const Floor floor,
                       MeasureFloor(*installation, {.submit = batch, .seconds = std::min(seconds, 5.0)}));

@@ -91,7 +91,7 @@ absl::StatusOr<Report> QueueWatch(const Options& options) {
     }
   });
   WarmUp(options);
-  const double seconds = options.seconds > 0 ? options.seconds : kSeconds;
+  const double seconds = options.SecondsOr(kSeconds);
   const absl::StatusOr<Window> window = MeasureWindow(*installation, load, seconds, options.profile);
   stop = true;
   source.join();

@@ -35,7 +35,7 @@ build_preset() {
   local preset=$1
   shift
   grep -q "\"name\": \"$preset\"" "$ROOT/CMakePresets.json" ||
-    fail "there is no preset '$preset'; there are: release, debug, asan, tsan"
+    fail "there is no preset '$preset'; there are: release, debug, asan, tsan, fuzz"
   build_configure "$preset"
   step "building preset $preset${*:+: $*}"
   NINJA_STATUS='[%f/%t, %es] ' ninja -C "$(build_dir "$preset")" -j "$(job_count)" "$@" 9>&- ||

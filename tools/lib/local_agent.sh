@@ -63,7 +63,7 @@ agent_enroll() {
   [[ ! -s $AGENT_HOME/token || $PG_DATA/PG_VERSION -nt $AGENT_HOME/token ]] || return 0
   step "enrolling an executor on this machine"
   rm -f "$AGENT_HOME"/{token,journal.db*}
-  line=$(yard agent enroll local --quiet | grep -o 'sye1_[^ ]*') || return 1
+  line=$(yard agent enroll local --quiet -o name) || return 1
   printf '%s' "$line" | "$BIN/$AGENT" enroll - --no-start --config "$STATE/config/$AGENT.yaml" 9>&- | sed 's/^/    /'
 }
 

@@ -11,6 +11,7 @@ readonly PACKAGES_BUILD=(
 readonly PACKAGES_RUN=(postgresql bubblewrap iproute2 util-linux procps openssl)
 readonly PACKAGES_TEST=(python3 python3-protobuf python3-grpcio)
 readonly PACKAGES_CHECK=(clang clang-format clang-tidy shellcheck python3 python3-protobuf protobuf-compiler)
+readonly PACKAGES_FUZZ=(clang libclang-rt-dev)
 readonly PACKAGES_TRIXIE=(debootstrap debian-archive-keyring)
 
 package_present() { [[ $(dpkg-query -W -f '${Status}' "$1" 2>/dev/null) == "install ok installed" ]]; }
@@ -33,7 +34,7 @@ hold_back_system_cluster() {
 }
 release_system_cluster() { [[ ! -e $CLUSTER_DROPIN ]] || as_root rm -f "$CLUSTER_DROPIN"; }
 
-# packages_ensure GROUP...: GROUP is build, run, test, check or trixie. Installs only what is missing.
+# packages_ensure GROUP...: GROUP is build, run, test, check, fuzz or trixie. Installs only what is missing.
 packages_ensure() {
   local group name
   local -a wanted=() missing=()
@@ -67,17 +68,17 @@ packages_ensure() {
   install_missing "${missing[@]}"
 }
 
-install_missing() {
-  local code=0 hold=0
+# In a shell of its own, so that whatever ends it, Ctrl-C too, undoes what only the installation needs.
+install_missing() (
+  trap 'exit 130' INT
+  trap 'exit 143' TERM
   if [[ " $* " == *" postgresql "* ]]; then
-    hold=1
+    trap release_system_cluster EXIT
     hold_back_system_cluster
   fi
   # The lists on the machine may be absent or old: refresh them only when they turn out to be.
-  if ! apt_get install -y -q --no-install-recommends "$@"; then
-    note "refreshing the package lists"
-    { apt_get update -q && apt_get install -y -q --no-install-recommends "$@"; } || code=$?
-  fi
-  ((hold == 0)) || release_system_cluster
-  ((code == 0)) || fail "apt-get could not install the packages; the reason stands above. Mend it and run this again."
-}
+  apt_get install -y -q --no-install-recommends "$@" && exit
+  note "refreshing the package lists"
+  { apt_get update -q && apt_get install -y -q --no-install-recommends "$@"; } ||
+    fail "apt-get could not install the packages; the reason stands above. Mend it and run this again."
+)

@@ -153,16 +153,17 @@ pg_clear_remains() {
   while pids=$(pg_pids) && [[ -n $pids ]]; do
     ((waited += 1))
     # shellcheck disable=SC2086 # one argument per pid
-    ((waited != 50)) || as_root_kill TERM $pids
+    ((waited != 50)) || pg_kill TERM $pids
     # shellcheck disable=SC2086
-    ((waited != 100)) || as_root_kill KILL $pids
+    ((waited != 100)) || pg_kill KILL $pids
     ((waited < 150)) || fail "old Postgres processes do not end: $pids"
     sleep 0.1
   done
   as_pg rm -f "$PG_DATA/postmaster.pid" "$PG_SOCKET/.s.PGSQL.$PG_PORT" "$PG_SOCKET/.s.PGSQL.$PG_PORT.lock"
 }
 
-as_root_kill() {
+# pg_kill SIGNAL PID...: who may have ended meanwhile.
+pg_kill() {
   local signal=$1
   shift
   kill "-$signal" "$@" 2>/dev/null || true
@@ -237,7 +238,7 @@ pg_stop() {
     fi
   elif pids=$(pg_pids) && [[ -n $pids ]]; then
     # shellcheck disable=SC2086 # one argument per pid
-    as_root_kill KILL $pids
+    pg_kill KILL $pids
     note "postgres            had lost its pid file; its processes were killed"
   else
     note "postgres            was not running"

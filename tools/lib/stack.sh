@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 
 # In the order in which they start; they stop in the reverse one. The process is named as its binary is.
-readonly SERVICES=(switchyard-identity switchyard-task-queue switchyard-agent-hub switchyard-scheduler)
+readonly SERVICES=(switchyard-identity switchyard-task-queue switchyard-agent-hub switchyard-scheduler switchyard-model-registry)
 readonly BIN=${SWITCHYARD_BIN:-$ROOT/build/release/bin}
 
 # Ports count from SWITCHYARD_PORT_BASE; the one chosen last is remembered. Sets PORT_BASE.
@@ -21,6 +21,7 @@ service_port() {
     switchyard-identity) echo $((PORT_BASE + 2)) ;;
     switchyard-agent-hub) echo $((PORT_BASE + 3)) ;;
     switchyard-scheduler) echo $((PORT_BASE + 4)) ;;
+    switchyard-model-registry) echo $((PORT_BASE + 5)) ;;
     *) fail "no port is set aside for $1" ;;
   esac
 }
@@ -67,6 +68,14 @@ task_queue:
 YAML
 }
 
+model_registry_section() {
+  cat <<YAML
+model_registry:
+  models_file: $ROOT/deploy/config/models.yaml
+  roles_folder: $ROOT/deploy/config/roles
+YAML
+}
+
 stack_write_config() {
   mkdir -p "$STATE"/{config,tokens,yard}
   chmod 700 "$STATE/tokens"
@@ -79,6 +88,8 @@ stack_write_config() {
   { server_section switchyard-scheduler && auth_section && task_queue_section &&
     echo "hub_addresses: [127.0.0.1:$(service_port switchyard-agent-hub)]"; } |
     write_if_changed "$STATE/config/switchyard-scheduler.yaml"
+  { server_section switchyard-model-registry && database_section && auth_section && model_registry_section; } |
+    write_if_changed "$STATE/config/switchyard-model-registry.yaml"
   { echo "# Written by tools/up for switchyard migrate, doctor and token; edits are lost." && database_section; } |
     write_if_changed "$STATE/config/switchyard.yaml"
   write_if_changed "$STATE/yard/config.toml" <<TOML
@@ -90,6 +101,7 @@ address = "127.0.0.1:$(service_port switchyard-task-queue)"
 identity_address = "127.0.0.1:$(service_port switchyard-identity)"
 hub_address = "127.0.0.1:$(service_port switchyard-agent-hub)"
 scheduler_address = "127.0.0.1:$(service_port switchyard-scheduler)"
+registry_address = "127.0.0.1:$(service_port switchyard-model-registry)"
 token_file = "$STATE/tokens/admin.token"
 TOML
 }
@@ -123,15 +135,51 @@ stack_migrate() {
   printf '%s\n' "$now" >"$STATE/migrated"
 }
 
-# stack_token NAME SCOPES: made anew once it is a month old, well before it ends.
+# How long the tokens of this clone live, in days. Renewed only by tools/up, so the services' own is as long as may be.
+token_days() { if [[ $1 == service ]]; then echo 365; else echo 90; fi; }
+
+# token_due NAME: true once it is a month old, well before it ends; when it is not there; when the database is a new one.
+token_due() {
+  local file=$STATE/tokens/$1.token
+  [[ ! -s $file || -n $(find "$file" -mtime +30) || $PG_DATA/PG_VERSION -nt $file ]]
+}
+
+# stack_token NAME SCOPES: made anew when it is due.
 stack_token() {
-  local name=$1 scopes=$2 file=$STATE/tokens/$1.token
-  if [[ -s $file && -z $(find "$file" -mtime +30) && ! $PG_DATA/PG_VERSION -nt $file ]]; then return; fi
+  local name=$1 scopes=$2 file=$STATE/tokens/$1.token said
+  token_due "$name" || return 0
   note "issuing a token with scope $scopes: ${file#"$ROOT"/}"
-  rm -f "$file"
-  "$BIN/switchyard" token issue --config "$STATE/config/switchyard.yaml" --scopes "$scopes" --name "local-$name" \
-    --out "$file" 9>&- >/dev/null || fail "could not issue the token '$name'"
+  if [[ -s $file.id && -s $file && ! $PG_DATA/PG_VERSION -nt $file ]]; then
+    cat "$file.id" >>"$STATE/tokens/superseded"
+  fi
+  rm -f "$file" "$file.id"
+  said=$("$BIN/switchyard" token issue --config "$STATE/config/switchyard.yaml" --scopes "$scopes" --name "local-$name" \
+    --lifetime "$(token_days "$name")d" --out "$file" 9>&-) || fail "could not issue the token '$name'"
   chmod 600 "$file"
+  # "token ID of NAME, ..."
+  cut -d' ' -f2 <<<"$said" >"$file.id"
+}
+
+# Once the services have the new ones, nobody needs the tokens that were replaced.
+stack_revoke_superseded() {
+  local id
+  [[ -s $STATE/tokens/superseded ]] || return 0
+  while read -r id; do
+    yard token revoke "$id" >/dev/null 2>&1 ||
+      warn "the former token $id could not be revoked; it ends by itself. To try again: yard token revoke $id"
+  done <"$STATE/tokens/superseded"
+  rm -f "$STATE/tokens/superseded"
+}
+
+# token_warnings: a line for each token that ends within a month.
+token_warnings() {
+  local name file left
+  for name in admin service; do
+    file=$STATE/tokens/$name.token
+    [[ -s $file ]] || continue
+    left=$(($(token_days "$name") - ($(date +%s) - $(stat -c %Y "$file")) / 86400))
+    ((left > 30)) || warn "the token ${file#"$ROOT"/} ends in $left days; tools/up renews it"
+  done
 }
 
 service_healthy() {

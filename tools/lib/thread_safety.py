@@ -14,6 +14,8 @@ import subprocess
 import sys
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.M)
+# What the analysis has something to say about.
+LOCKING = re.compile(r"\b(Mutex|MutexLock|ABSL_(PT_)?GUARDED_BY|ABSL_\w*LOCK\w*)\b")
 # What a compiler of another make needs from a command line that was written for g++.
 KEEP = ("-I", "-isystem", "-D", "-std=")
 
@@ -32,14 +34,26 @@ def reached(root, build, source):
     """The source and every header of the project that it reaches, generated ones too."""
     roots, queue, seen = (root, os.path.join(build, "generated")), [source], {source}
     while queue:
-        with open(queue.pop(), encoding="utf-8", errors="replace") as file:
-            for name in INCLUDE.findall(file.read()):
-                for at in roots:
-                    path = os.path.join(at, name)
-                    if path not in seen and os.path.exists(path):
-                        seen.add(path)
-                        queue.append(path)
+        for name in INCLUDE.findall(text_of(queue.pop())):
+            for at in roots:
+                path = os.path.join(at, name)
+                if path not in seen and os.path.exists(path):
+                    seen.add(path)
+                    queue.append(path)
     return seen
+
+
+def text_of(path):
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return file.read()
+
+
+def concerned(root, source):
+    """Whether the source, or a header that it names itself, guards something: members are touched where their class is
+    included, and what no such source includes nobody touches."""
+    text = text_of(source)
+    near = (os.path.join(root, name) for name in INCLUDE.findall(text) if name != "libs/base/mutex.h")
+    return any(LOCKING.search(one) for one in (text, *(text_of(path) for path in near if os.path.exists(path))))
 
 
 def key_of(files, command):
@@ -61,10 +75,9 @@ def main():
         source = os.path.realpath(os.path.join(entry["directory"], entry["file"]))
         if not source.startswith(root + os.sep) or source.startswith(build + os.sep):
             continue
-        files = reached(root, build, source)
-        # Without our mutex in sight there is nothing to analyse.
-        if os.path.join(root, "libs/base/mutex.h") not in files:
+        if not concerned(root, source):
             continue
+        files = reached(root, build, source)
         command = ["clang++", "-fsyntax-only", "-Wno-everything", "-Wthread-safety", "-Werror=thread-safety",
                    *arguments(entry), source]
         key = key_of(files, command)
@@ -89,7 +102,7 @@ def main():
     for name in os.listdir(cache):
         if name not in keys:
             os.unlink(os.path.join(cache, name))
-    print(f"    {len(keys)} sources use a mutex; {len(work)} were analysed now, {failed} failed", file=sys.stderr)
+    print(f"    {len(keys)} sources deal with locks; {len(work)} were analysed now, {failed} failed", file=sys.stderr)
     return 1 if failed else 0
 
 

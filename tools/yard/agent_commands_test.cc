@@ -107,6 +107,7 @@ TEST_F(AgentCommandsTest, EnrollPrintsOneLineToRunElsewhere) {
   EXPECT_EQ(hub_.enrolled().lifetime().seconds(), 600);
   EXPECT_EQ(hub_.enrolled().addresses(0), "hub.example:7403");
   EXPECT_EQ(Json::parse(Run({"agent", "enroll", "alpha", "-o", "json"}).out)["enrollment"], "sye1_abc");
+  EXPECT_EQ(Run({"agent", "enroll", "alpha", "-o", "name"}).out, "sye1_abc\n") << "for a script";
 }
 
 TEST_F(AgentCommandsTest, EnrollWaitsUntilTheProbePassed) {

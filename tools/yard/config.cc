@@ -35,11 +35,12 @@ struct Field {
 };
 
 constexpr Field kFields[] = {
-    {"address", "address", "YARD_ADDRESS", &Context::address, "127.0.0.1:7420", false},
-    {"identity_address", "identity-address", "YARD_IDENTITY_ADDRESS", &Context::identity_address, "127.0.0.1:7430",
+    {"address", "address", "YARD_ADDRESS", &Context::address, kTaskQueueAddress, false},
+    {"identity_address", "identity-address", "YARD_IDENTITY_ADDRESS", &Context::identity_address, kIdentityAddress,
      false},
     {"hub_address", "hub-address", "YARD_HUB_ADDRESS", &Context::hub_address, "", false},
     {"scheduler_address", "scheduler-address", "YARD_SCHEDULER_ADDRESS", &Context::scheduler_address, "", false},
+    {"registry_address", "registry-address", "YARD_REGISTRY_ADDRESS", &Context::registry_address, "", false},
     {"token_file", "token-file", "YARD_TOKEN_FILE", &Context::token_file, "", true},
     {"ca_file", "ca-file", "YARD_CA_FILE", &Context::ca_file, "", true},
     {"cert_file", "cert-file", "YARD_CERT_FILE", &Context::cert_file, "", true},
@@ -73,6 +74,41 @@ absl::Status CheckPrivate(const std::string& path, std::string_view reason) {
                     absl::StrCat("chmod 600 ", path));
 }
 
+// Whoever owns it can change it, whatever its mode is. Root could anyway.
+absl::Status CheckOwner(const std::string& path) {
+  struct stat facts = {};
+  if (stat(path.c_str(), &facts) != 0) return SystemFailure(path, "read");
+  if (facts.st_uid == geteuid() || facts.st_uid == 0) return absl::OkStatus();
+  return LocalError(absl::StatusCode::kPermissionDenied, "CONFIG_OWNER",
+                    absl::StrCat(path, " belongs to another user, so it is not trusted with your token"),
+                    "export YARD_CONFIG=FILE, a file of your own");
+}
+
+bool LiesWithin(const fs::path& path, const fs::path& folder) {
+  std::error_code ignored;
+  const fs::path relative =
+      fs::weakly_canonical(path, ignored).lexically_relative(fs::weakly_canonical(folder, ignored));
+  return !relative.empty() && *relative.begin() != "..";
+}
+
+// A file that was found, not named, may have come with a folder that somebody else filled: an archive keeps modes, and
+// owners become whoever unpacks it. It must not send what lies elsewhere to an address of its own.
+absl::Status CheckFound(const std::string& config_path, const std::string& name, const Context& context) {
+  const fs::path folder = fs::path(config_path).parent_path().parent_path();
+  SY_RETURN_IF_ERROR(CheckOwner(folder.string()));
+  SY_RETURN_IF_ERROR(CheckOwner((folder / "yard").string()));
+  SY_RETURN_IF_ERROR(CheckOwner(config_path));
+  for (const Field& field : kFields) {
+    const std::string& file = context.*field.member;
+    if (!field.is_file || file.empty() || LiesWithin(file, folder)) continue;
+    return LocalError(absl::StatusCode::kPermissionDenied, "CONFIG_REACHES_OUT",
+                      absl::StrCat(config_path, ": context ", name, ": ", ToAbsl(field.key), " is outside of ",
+                                   folder.string(), ", and nobody named this file"),
+                      absl::StrCat("export YARD_CONFIG=", config_path));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<Context> ParseContext(const toml::table& table, const std::string& name, const std::string& path) {
   Context context;
   for (const auto& [key, node] : table) {
@@ -97,16 +133,23 @@ absl::StatusOr<Context> ParseContext(const toml::table& table, const std::string
   return context;
 }
 
-}  // namespace
-
-std::string ConfigPath(const Host& host) {
-  if (const std::string named = host.Variable("YARD_CONFIG"); !named.empty()) return named;
+// The configuration of a clone that the working directory is in, unless one was named.
+std::optional<std::string> FoundAbove(const Host& host) {
+  if (!host.Variable("YARD_CONFIG").empty()) return std::nullopt;
   std::error_code ignored;
   for (fs::path at = host.working_directory; !at.empty(); at = at.parent_path()) {
     const fs::path candidate = at / ".switchyard" / "yard" / "config.toml";
     if (fs::exists(candidate, ignored)) return candidate.string();
     if (at == at.parent_path()) break;
   }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::string ConfigPath(const Host& host) {
+  if (const std::string named = host.Variable("YARD_CONFIG"); !named.empty()) return named;
+  if (const std::optional<std::string> found = FoundAbove(host)) return *found;
   std::string base = host.Variable("XDG_CONFIG_HOME");
   if (base.empty()) base = absl::StrCat(host.Variable("HOME"), "/.config");
   return absl::StrCat(base, "/yard/config.toml");
@@ -209,6 +252,7 @@ absl::StatusOr<Connection> ResolveConnection(const Invocation& invocation, const
                         absl::StrCat("no context '", name, "' in ", connection.config_path));
     }
     context = found->second;
+    if (FoundAbove(host).has_value()) SY_RETURN_IF_ERROR(CheckFound(connection.config_path, name, context));
   }
   connection.context_name = name;
   connection.allow_insecure = invocation.Has("allow-insecure") || host.Variable("YARD_ALLOW_INSECURE") == "1";
@@ -224,7 +268,8 @@ absl::StatusOr<Connection> ResolveConnection(const Invocation& invocation, const
       setting.value = context.*field.member;
       setting.source = absl::StrCat("context ", name);
     }
-    const bool as_address = field.member == &Context::hub_address || field.member == &Context::scheduler_address;
+    const bool as_address = field.member == &Context::hub_address || field.member == &Context::scheduler_address ||
+                            field.member == &Context::registry_address;
     if (as_address && setting.value.empty()) {
       setting.value = connection.values.address;
       setting.source = "as address";

@@ -13,6 +13,10 @@
 
 namespace switchyard::yard {
 
+// Where the services listen by default, as libs/config has it.
+inline constexpr std::string_view kTaskQueueAddress = "127.0.0.1:7401";
+inline constexpr std::string_view kIdentityAddress = "127.0.0.1:7402";
+
 // Empty strings are values that are not set. Relative file names are relative to the file that names them.
 struct Context {
   std::string address;
@@ -20,6 +24,7 @@ struct Context {
   // Empty: where the task queue is, as with all services in one process.
   std::string hub_address;
   std::string scheduler_address;
+  std::string registry_address;
   std::string token_file;
   std::string ca_file;
   std::string cert_file;
@@ -64,7 +69,10 @@ struct Connection {
   std::vector<Setting> settings;
 };
 
-// flag > YARD_* > context > default. NOT_FOUND with CONTEXT_NOT_FOUND when the context that was asked for is not there.
+// flag > YARD_* > context > default. A file that was found above the working directory is trusted less than one that
+// was named: it and its folder must be the user's own, or root's (CONFIG_OWNER), and the files that the context names
+// must lie in it (CONFIG_REACHES_OUT). NOT_FOUND with CONTEXT_NOT_FOUND when the context that was asked for is not
+// there.
 absl::StatusOr<Connection> ResolveConnection(const Invocation& invocation, const Host& host);
 
 }  // namespace switchyard::yard

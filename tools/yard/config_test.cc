@@ -1,6 +1,7 @@
 #include "tools/yard/config.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <map>
@@ -9,9 +10,12 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "libs/base/random.h"
+#include "libs/config/load.h"
 #include "libs/testing/fake_clock.h"
 #include "libs/testing/status_matchers.h"
 #include "libs/testing/temp_dir.h"
+#include "switchyard/config/v1/identity.pb.h"
+#include "switchyard/config/v1/task_queue.pb.h"
 #include "tools/yard/errors.h"
 
 namespace switchyard::yard {
@@ -22,7 +26,7 @@ using ::testing::HasSubstr;
 
 constexpr char kLocal[] =
     "current_context = \"local\"\n[contexts.local]\naddress = \"127.0.0.1:1\"\ntoken_file = \"t\"\n"
-    "[contexts.work]\naddress = \"queue.example:7420\"\nca_file = \"/etc/ca.pem\"\n";
+    "[contexts.work]\naddress = \"queue.example:7401\"\nca_file = \"/etc/ca.pem\"\n";
 
 class ConfigTest : public ::testing::Test {
  protected:
@@ -75,9 +79,9 @@ TEST_F(ConfigTest, FindsTheFileAboveTheWorkingDirectoryFirst) {
 TEST_F(ConfigTest, FlagBeatsVariableBeatsContextBeatsDefault) {
   variables_["YARD_CONFIG"] = Put("c.toml", kLocal);
   EXPECT_EQ(Resolve({})->values.address, "127.0.0.1:1");
-  EXPECT_EQ(Resolve({})->values.identity_address, "127.0.0.1:7430");
+  EXPECT_EQ(Resolve({})->values.identity_address, kIdentityAddress);
   EXPECT_EQ(Resolve({})->values.token_file, dir_.File("t"));
-  EXPECT_EQ(Resolve({"--context", "work"})->values.address, "queue.example:7420");
+  EXPECT_EQ(Resolve({"--context", "work"})->values.address, "queue.example:7401");
   variables_["YARD_CONTEXT"] = "work";
   EXPECT_EQ(Resolve({})->values.ca_file, "/etc/ca.pem");
   variables_["YARD_ADDRESS"] = "variable:1";
@@ -94,6 +98,48 @@ TEST_F(ConfigTest, RefusesAFileThatOthersCanRead) {
   EXPECT_THAT(ErrorAsText(config.status(), "", false), HasSubstr("chmod 600 " + path));
   EXPECT_THAT(ReadSecretFile(Put("t", "secret\n", 0640)), IsError("TOKEN_FILE_MODE"));
   EXPECT_EQ(*ReadSecretFile(Put("u", "secret\r\nmore\n")), "secret");
+}
+
+TEST_F(ConfigTest, KnowsWhereTheServicesListenByDefault) {
+  config::v1::TaskQueueConfig queue;
+  SY_ASSERT_OK(config::Load({}, queue));
+  EXPECT_EQ(Resolve({})->values.address, queue.server().listen());
+  config::v1::IdentityConfig identity;
+  SY_ASSERT_OK(config::Load({}, identity));
+  EXPECT_EQ(Resolve({})->values.identity_address, identity.server().listen());
+}
+
+TEST_F(ConfigTest, AFoundFileNamesOnlyFilesOfItsOwnFolder) {
+  const std::string begin = "current_context = \"a\"\n[contexts.a]\naddress = \"127.0.0.1:1\"\n";
+  const auto resolve = [&](const std::string& token_file) {
+    Put("clone/.switchyard/yard/config.toml", begin + "token_file = \"" + token_file + "\"\n");
+    return Resolve({});
+  };
+  Put("clone/.switchyard/tokens/admin.token", "secret");
+  Put("elsewhere/token", "secret");
+  std::filesystem::create_symlink(dir_.File("elsewhere/token"), dir_.File("clone/.switchyard/tokens/link.token"));
+  host_.working_directory = dir_.File("clone");
+  EXPECT_EQ(resolve("../tokens/admin.token")->values.address, "127.0.0.1:1");
+  EXPECT_THAT(resolve(dir_.File("elsewhere/token")), IsError("CONFIG_REACHES_OUT"));
+  EXPECT_THAT(resolve("../tokens/link.token"), IsError("CONFIG_REACHES_OUT"));
+  EXPECT_THAT(resolve("../../../elsewhere/token"), IsError("CONFIG_REACHES_OUT"));
+  // Who names the file means it.
+  variables_["YARD_CONFIG"] = dir_.File("clone/.switchyard/yard/config.toml");
+  SY_EXPECT_OK(resolve(dir_.File("elsewhere/token")).status());
+}
+
+TEST_F(ConfigTest, RefusesWhatBelongsToAnotherUser) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root can give files away";
+  constexpr uid_t kNobody = 65534;
+  const std::string path = Put("clone/.switchyard/yard/config.toml", kLocal);
+  Put("clone/.switchyard/yard/t", "secret");
+  host_.working_directory = dir_.File("clone");
+  SY_EXPECT_OK(Resolve({}).status());
+  for (const std::string& given : {path, dir_.File("clone/.switchyard/yard"), dir_.File("clone/.switchyard")}) {
+    ASSERT_EQ(chown(given.c_str(), kNobody, static_cast<gid_t>(-1)), 0);
+    EXPECT_THAT(Resolve({}), IsError("CONFIG_OWNER")) << given;
+    ASSERT_EQ(chown(given.c_str(), 0, static_cast<gid_t>(-1)), 0);
+  }
 }
 
 TEST_F(ConfigTest, RefusesUnknownKeysAndBrokenFiles) {

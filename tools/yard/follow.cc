@@ -19,6 +19,7 @@ namespace tq = task_queue::v1;
 constexpr absl::Duration kFirstLook = absl::Milliseconds(200);
 constexpr absl::Duration kLongestLook = absl::Seconds(5);
 constexpr absl::Duration kPatience = absl::Minutes(5);
+constexpr absl::Duration kInterruptible = absl::Milliseconds(100);
 constexpr std::size_t kMaxWatched = 1'000;
 
 struct Followed {
@@ -56,10 +57,13 @@ class Follower {
       pause = std::min(pause * 2, kLongestLook);
       look_now_ = false;
       while (!look_now_ && session_.Now() < next_look) {
+        if (options_.interrupted && options_.interrupted()) return Interrupted();
+        absl::Duration rest = next_look - session_.Now();
+        if (options_.interrupted) rest = std::min(rest, kInterruptible);
         absl::StatusOr<EventStream::Batch> batch = EventStream::Batch();
-        if (watching) batch = stream.Next(next_look - session_.Now());
+        if (watching) batch = stream.Next(rest);
         if (!watching) {
-          session_.caller().timer().Sleep(next_look - session_.Now());
+          session_.caller().timer().Sleep(rest);
         } else if (batch.ok()) {
           Take(*batch);
         } else {
@@ -75,6 +79,12 @@ class Follower {
  private:
   bool Done() const {
     return std::all_of(followed_.begin(), followed_.end(), [](const auto& entry) { return entry.second.reached; });
+  }
+
+  absl::Status Interrupted() const {
+    return LocalError(absl::StatusCode::kCancelled, "INTERRUPTED",
+                      absl::StrCat("stopped watching ", ids_.front(), "; it goes on without us"),
+                      absl::StrCat("yard logs -f ", ids_.front(), ", or to end it: yard task cancel ", ids_.front()));
   }
 
   absl::Status TimedOut() const {
@@ -123,6 +133,7 @@ class Follower {
       session_.Progress(absl::StrCat(id, "  ", state));
       followed.shown_state = state;
     }
+    if (options_.on_look) options_.on_look(followed.task);
     followed.reached = Reached(followed.task, options_.until);
     return absl::OkStatus();
   }

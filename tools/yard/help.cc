@@ -151,7 +151,7 @@ std::string OverviewHelp(const Tree& tree) {
   }
   return absl::StrCat("yard, the command line of Switchyard.\n\nUsage: yard NOUN VERB [flags]\n\n", List(nouns),
                       "\nFlags of every command:\n", FlagBlock(tree.global_flags),
-                      "\nFirst steps:\n  yard admin status\n  yard task submit --wait -- echo hello\n"
+                      "\nFirst steps:\n  yard admin status\n  yard run -- echo hello\n"
                       "  yard task list\n\nExit codes and everything else: yard help --markdown\n");
 }
 
@@ -226,7 +226,9 @@ std::string TreeAsMarkdown(const Tree& tree) {
       "\"retryable\":false}}`.\n\n"
       "Values come from the flag, else the `YARD_*` variable, else the context, else the default. Contexts stand in\n"
       "`$XDG_CONFIG_HOME/yard/config.toml` (mode 0600), or in `.switchyard/yard/config.toml` in or above the working\n"
-      "directory, which comes first and which `tools/up` writes. `YARD_CONFIG` names another file.\n\n"
+      "directory, which comes first and which `tools/up` writes. A file found there must be your own (or root's) and "
+      "its\n"
+      "contexts may name files of that `.switchyard` only. `YARD_CONFIG` names another file.\n\n"
       "## Exit codes\n\n| code | meaning |\n|---|---|\n";
   for (const ExitCodeEntry& entry : tree.exit_codes) {
     absl::StrAppend(&text, "| ", entry.code, " | ", ToAbsl(entry.meaning), " |\n");

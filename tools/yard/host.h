@@ -32,6 +32,9 @@ struct Host {
   IdSource& ids;
   // Waits that long; false when the user interrupted.
   std::function<bool(absl::Duration)> pause;
+  // Whether the user interrupted. From the first call on the first interruption no longer ends the program, but is told
+  // here; the next one ends it. Thread-safe.
+  std::function<bool()> interrupted;
 
   // "" when unset.
   std::string Variable(std::string_view name) const { return environment(name).value_or(""); }

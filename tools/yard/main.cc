@@ -17,6 +17,15 @@
 
 namespace {
 
+volatile std::sig_atomic_t interruptions_told = 0;
+volatile std::sig_atomic_t interruptions = 0;
+
+// Nothing is kept in memory that would be lost: all output is written as it is made.
+void OnInterrupt(int) {
+  if (interruptions_told == 0 || interruptions > 0) _exit(130);
+  interruptions = 1;
+}
+
 int Columns() {
   winsize size = {};
   return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
@@ -25,8 +34,7 @@ int Columns() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  // Nothing is kept in memory that would be lost: all output is written as it is made.
-  std::signal(SIGINT, [](int) { _exit(130); });
+  std::signal(SIGINT, OnInterrupt);
   // gRPC's own remarks would mix with ours; failures are reported anyway.
   setenv("GRPC_VERBOSITY", "NONE", 0);
   std::ios::sync_with_stdio(false);
@@ -56,6 +64,11 @@ int main(int argc, char** argv) {
           [&timer](absl::Duration span) {
             timer.Sleep(span);
             return true;
+          },
+      .interrupted =
+          [] {
+            interruptions_told = 1;
+            return interruptions > 0;
           },
   };
   return switchyard::yard::RunYard(std::vector<std::string>(argv + 1, argv + argc), host);

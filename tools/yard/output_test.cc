@@ -16,6 +16,7 @@ namespace switchyard::yard {
 namespace {
 
 namespace tq = task_queue::v1;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -117,6 +118,7 @@ google::protobuf::RepeatedPtrField<tq::TaskEvent> Life() {
     tq::TaskEvent* event = events.Add();
     event->set_kind(kind);
     event->set_state(state);
+    if (state == tq::TASK_STATE_RUNNING) event->set_agent_id("a-1");
     ToProto(kNow + absl::Seconds(second), event->mutable_time());
   };
   add(tq::EVENT_KIND_SUBMITTED, tq::TASK_STATE_QUEUED, 0);
@@ -127,8 +129,10 @@ google::protobuf::RepeatedPtrField<tq::TaskEvent> Life() {
   return events;
 }
 
+std::string NameOf(const std::string& agent) { return agent.empty() ? "" : "machine"; }
+
 TEST(CardTest, SaysWhyAndEscapesWhatOthersWrote) {
-  const std::string card = TaskCard(Dead(), Life(), {kNow, TimeForm::kRelative}, OutputStyle());
+  const std::string card = TaskCard(Dead(), Life(), {kNow, TimeForm::kRelative}, OutputStyle(), NameOf);
   EXPECT_THAT(card, HasSubstr("EXIT_STATUS: exit 2"));
   EXPECT_THAT(card, HasSubstr("failed"));
   EXPECT_THAT(card, HasSubstr("10s"));
@@ -137,14 +141,42 @@ TEST(CardTest, SaysWhyAndEscapesWhatOthersWrote) {
 }
 
 TEST(CardTest, WaterfallFollowsTheStates) {
-  const std::vector<Stretch> stretches = Stretches(Life(), kNow + absl::Hours(1));
-  ASSERT_EQ(stretches.size(), 3u);
+  const std::vector<Stretch> stretches = Stretches(Life(), kNow + absl::Hours(1), NameOf);
+  ASSERT_EQ(stretches.size(), 4u);
   EXPECT_EQ(stretches[0].name, "queued");
   EXPECT_EQ(stretches[0].end - stretches[0].begin, absl::Seconds(4));
   EXPECT_EQ(stretches[2].name, "running");
   const std::string text = Waterfall(stretches, 10, false);
-  EXPECT_THAT(text, HasSubstr("  queued    ████        4s\n"));
-  EXPECT_THAT(text, HasSubstr("  running        █████  5s\n"));
+  EXPECT_EQ(text,
+            "  queued     +0ms  ████        4s\n"
+            "  assigned    +4s      █       1s\n"
+            "  running     +5s       █████  5s  machine\n"
+            "  succeeded  +10s           ▌\n");
+}
+
+TEST(CardTest, WaterfallShowsQuestionsRetriesAndWhatLastsStill) {
+  google::protobuf::RepeatedPtrField<tq::TaskEvent> events = Life();
+  events.RemoveLast();
+  const auto add = [&](tq::EventKind kind, tq::TaskState state, absl::Duration after) {
+    tq::TaskEvent* event = events.Add();
+    event->set_kind(kind);
+    event->set_state(state);
+    ToProto(kNow + after, event->mutable_time());
+    return event;
+  };
+  add(tq::EVENT_KIND_BLOCKED, tq::TASK_STATE_RUNNING, absl::Seconds(6))->set_phase(tq::PHASE_BLOCKED);
+  add(tq::EVENT_KIND_ANSWERED, tq::TASK_STATE_RUNNING, absl::Seconds(8))->set_phase(tq::PHASE_EXECUTING);
+  tq::TaskEvent* back = add(tq::EVENT_KIND_RETURNED, tq::TASK_STATE_QUEUED, absl::Microseconds(8'000'400));
+  back->set_hold_reason(tq::HOLD_REASON_BACKOFF);
+  back->set_cause("FAILED");
+  const std::vector<Stretch> stretches = Stretches(events, kNow + absl::Seconds(16), NameOf);
+  std::vector<std::string> names;
+  for (const Stretch& stretch : stretches) names.push_back(stretch.name);
+  EXPECT_THAT(names, ElementsAre("queued", "assigned", "running", "blocked", "running", "held: backoff"));
+  EXPECT_EQ(stretches.back().end, kNow + absl::Seconds(16));
+  const std::string text = Waterfall(stretches, 16, false);
+  EXPECT_THAT(text, HasSubstr("<1ms\n"));
+  EXPECT_THAT(text, HasSubstr("FAILED\n"));
 }
 
 TEST(ErrorsTest, MapsReasonsAndCodes) {

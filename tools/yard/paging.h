@@ -27,6 +27,10 @@ absl::Status ListPages(Session& session,
     std::move(page.mutable_tasks()->begin(), page.mutable_tasks()->end(),
               google::protobuf::RepeatedFieldBackInserter(&merged));
     page.mutable_tasks()->Swap(&merged);
+    // Counted once, with the first page.
+    if constexpr (requires { page.mutable_count_by_model(); }) {
+      if (page.count_by_model().empty()) page.mutable_count_by_model()->swap(*all.mutable_count_by_model());
+    }
     all = std::move(page);
     if (all.next_page_token().empty() || all.tasks_size() >= limit) return absl::OkStatus();
     request.set_page_token(all.next_page_token());

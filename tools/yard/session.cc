@@ -15,8 +15,18 @@ Session::Session(Host& host, Invocation invocation, OutputStyle style, std::stri
       request_id_(std::move(request_id)),
       rng_(MakeSystemRng()) {}
 
+void Session::Write(std::string_view data) {
+  const MutexLock lock(output_mutex_);
+  host_.out << data << std::flush;
+}
+
+void Session::WriteError(std::string_view data) {
+  const MutexLock lock(output_mutex_);
+  host_.err << data << std::flush;
+}
+
 void Session::Remark(std::string_view line) {
-  if (!style_.quiet) host_.err << OneLine(line) << '\n' << std::flush;
+  if (!style_.quiet) WriteError(OneLine(line) + "\n");
 }
 
 void Session::Progress(std::string_view line) {
@@ -116,6 +126,14 @@ absl::StatusOr<SchedulerAdminStub*> Session::scheduler() {
     scheduler_ = scheduler::v1::SchedulerAdminService::NewStub(channel);
   }
   return scheduler_.get();
+}
+
+absl::StatusOr<ModelRegistryStub*> Session::registry() {
+  if (registry_ == nullptr) {
+    SY_ASSIGN_OR_RETURN(std::shared_ptr<grpc::Channel> channel, Dial(&Context::registry_address));
+    registry_ = model_registry::v1::ModelRegistryService::NewStub(channel);
+  }
+  return registry_.get();
 }
 
 absl::StatusOr<AgentAdminStub*> Session::hub() {

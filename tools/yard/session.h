@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "libs/base/mutex.h"
 #include "libs/base/random.h"
 #include "libs/base/status_macros.h"
 #include "libs/rpc/caller.h"
@@ -18,6 +19,7 @@
 #include "switchyard/admin/v1/process_service.grpc.pb.h"
 #include "switchyard/agent/v1/agent_admin.grpc.pb.h"
 #include "switchyard/identity/v1/identity_service.grpc.pb.h"
+#include "switchyard/model_registry/v1/model_registry_service.grpc.pb.h"
 #include "switchyard/scheduler/v1/scheduler_admin.grpc.pb.h"
 #include "switchyard/task_queue/v1/task_queue_service.grpc.pb.h"
 #include "tools/yard/config.h"
@@ -33,6 +35,7 @@ using IdentityStub = identity::v1::IdentityService::StubInterface;
 using ProcessStub = admin::v1::ProcessService::StubInterface;
 using AgentAdminStub = agent::v1::AgentAdminService::StubInterface;
 using SchedulerAdminStub = scheduler::v1::SchedulerAdminService::StubInterface;
+using ModelRegistryStub = model_registry::v1::ModelRegistryService::StubInterface;
 
 enum class Repeat {
   // A second time would do something else: a lost answer is an error.
@@ -57,6 +60,10 @@ class Session {
 
   // Prints to standard output.
   void Show(const Answer& answer) { Print(answer, style_, host_); }
+  // The four below are thread-safe and write at once.
+  // As it is, on standard output and on standard error.
+  void Write(std::string_view data);
+  void WriteError(std::string_view data);
   // A remark on standard error, unless --quiet. One line, escaped.
   void Remark(std::string_view line);
   // The same, but only where a person watches.
@@ -76,6 +83,7 @@ class Session {
   absl::StatusOr<IdentityStub*> identity();
   absl::StatusOr<AgentAdminStub*> hub();
   absl::StatusOr<SchedulerAdminStub*> scheduler();
+  absl::StatusOr<ModelRegistryStub*> registry();
   // Only after one of these succeeded.
   const rpc::Caller& caller() const { return *caller_; }
 
@@ -119,6 +127,17 @@ class Session {
     return answer;
   }
 
+  template <class Request, class Response>
+  absl::StatusOr<Response> Call(grpc::Status (ModelRegistryStub::*method)(grpc::ClientContext*, const Request&,
+                                                                          Response*),
+                                const std::type_identity_t<Request>& request, Repeat repeat = Repeat::kSafe,
+                                absl::Duration timeout = kCallTimeout) {
+    SY_ASSIGN_OR_RETURN(ModelRegistryStub * stub, registry());
+    absl::StatusOr<Response> answer = CallOn(*stub, method, request, repeat, timeout);
+    if (!answer.ok()) return Explain(answer.status(), &Context::registry_address);
+    return answer;
+  }
+
   // Names the address where no service answered.
   absl::Status Explain(const absl::Status& status, std::string Context::*address) const;
 
@@ -151,6 +170,7 @@ class Session {
   const OutputStyle style_;
   const std::string request_id_;
   bool waiting_ = false;
+  Mutex output_mutex_;
   std::unique_ptr<Connection> connection_;
   std::unique_ptr<std::string> token_;
   std::unique_ptr<Rng> rng_;
@@ -162,6 +182,7 @@ class Session {
   std::vector<std::unique_ptr<ProcessStub>> processes_;
   std::unique_ptr<AgentAdminStub> hub_;
   std::unique_ptr<SchedulerAdminStub> scheduler_;
+  std::unique_ptr<ModelRegistryStub> registry_;
 };
 
 }  // namespace switchyard::yard

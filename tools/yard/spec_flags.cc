@@ -114,7 +114,7 @@ void ApplyLimits(const Invocation& invocation, absl::Time now, tq::TaskSpec& spe
 absl::Status ApplyExecutable(const Invocation& invocation, std::string_view prompt_text, tq::TaskSpec& spec) {
   const bool command = invocation.rest.has_value() && !invocation.rest->empty();
   if (command && invocation.Has("prompt")) {
-    return UsageError("TWO_EXECUTABLES", "a command after '--' and --prompt exclude each other");
+    return UsageError("TWO_EXECUTABLES", "a command after '--' and a prompt exclude each other");
   }
   if (command) {
     spec.mutable_command()->clear_argv();
@@ -122,8 +122,9 @@ absl::Status ApplyExecutable(const Invocation& invocation, std::string_view prom
   }
   if (invocation.Has("prompt")) spec.mutable_prompt()->set_instruction(std::string(prompt_text));
   if (spec.executable_case() == tq::TaskSpec::EXECUTABLE_NOT_SET) {
-    return UsageError("NOTHING_TO_RUN", "say what to run: '-- PROGRAM ARGS...', --prompt or -f FILE",
-                      "yard task submit --help");
+    return UsageError(
+        "NOTHING_TO_RUN", "say what to run: '-- PROGRAM ARGS...', a prompt or -f FILE",
+        absl::StrCat("yard ", invocation.command == nullptr ? "run" : ToAbsl(invocation.command->path), " --help"));
   }
   if (invocation.Has("system")) {
     if (!spec.has_prompt()) return UsageError("BAD_COMBINATION", "--system goes with a prompt only");

@@ -43,15 +43,29 @@ std::string StretchName(const tq::TaskEvent& event) {
   if (event.state() == tq::TASK_STATE_QUEUED && event.hold_reason() > tq::HOLD_REASON_NONE) {
     return absl::StrCat("held: ", Text(event.hold_reason()));
   }
+  if (event.state() == tq::TASK_STATE_RUNNING && event.phase() == tq::PHASE_BLOCKED) return "blocked";
   return Text(event.state());
 }
 
 Tone StretchTone(std::string_view name) {
   if (name == "running" || name == "assigned" || name == "verifying") return Tone::kActive;
-  return name == "queued" || name.substr(0, 4) == "held" ? Tone::kWaiting : Tone::kFaint;
+  if (name == "queued" || name == "blocked" || name.substr(0, 4) == "held") return Tone::kWaiting;
+  return ToneOf(Parse<tq::TaskState>(name));
 }
 
-std::string HistoryTable(const tq::Task& task, const OutputStyle& style) {
+std::string StretchDetail(const tq::TaskEvent& event, const AgentName& name_of) {
+  if (event.state() == tq::TASK_STATE_ASSIGNED || event.state() == tq::TASK_STATE_RUNNING) {
+    return name_of(event.agent_id());
+  }
+  return event.cause();
+}
+
+// Whole milliseconds hide what an assignment takes.
+std::string ShortSpan(absl::Duration span) {
+  return span > absl::ZeroDuration() && span < absl::Milliseconds(1) ? "<1ms" : SpanText(span);
+}
+
+std::string HistoryTable(const tq::Task& task, const OutputStyle& style, const AgentName& name_of) {
   Table table;
   table.columns = {{.title = "GENERATION", .right = true}, {"OUTCOME"}, {"CHARGED"}, {"AGENT"},
                    {.title = "TOOK", .right = true},       {"FAILURE"}};
@@ -63,7 +77,7 @@ std::string HistoryTable(const tq::Task& task, const OutputStyle& style) {
     table.rows.push_back({{absl::StrCat(attempt.generation())},
                           {Text(attempt.outcome()), good ? Tone::kGood : Tone::kBad},
                           {attempt.charged() ? "yes" : "no"},
-                          {attempt.agent_id()},
+                          {name_of(attempt.agent_id())},
                           {timed ? SpanText(end - begin) : ""},
                           {FailureText(attempt.failure())}});
   }
@@ -131,7 +145,8 @@ std::string WhyText(const tq::Task& task, const ViewTimes& times) {
   return "";
 }
 
-std::vector<Stretch> Stretches(const google::protobuf::RepeatedPtrField<tq::TaskEvent>& events, absl::Time now) {
+std::vector<Stretch> Stretches(const google::protobuf::RepeatedPtrField<tq::TaskEvent>& events, absl::Time now,
+                               const AgentName& name_of) {
   std::vector<Stretch> stretches;
   bool over = false;
   for (const tq::TaskEvent& event : events) {
@@ -141,11 +156,14 @@ std::vector<Stretch> Stretches(const google::protobuf::RepeatedPtrField<tq::Task
     over = IsFinal(event.state());
     if (!stretches.empty() && stretches.back().name == name && event.kind() != tq::EVENT_KIND_ASSIGNED) continue;
     if (!stretches.empty()) stretches.back().end = at;
-    stretches.push_back({name, at, at});
+    stretches.push_back({.name = name, .begin = at, .end = at, .detail = StretchDetail(event, name_of)});
   }
-  if (!over && !stretches.empty()) stretches.back().end = std::max(now, stretches.back().begin);
-  // What comes after the end has no length.
-  std::erase_if(stretches, [&](const Stretch& s) { return over && s.begin == s.end && &s == &stretches.back(); });
+  if (stretches.empty()) return stretches;
+  if (over) {
+    stretches.back().moment = true;
+  } else {
+    stretches.back().end = std::max(now, stretches.back().begin);
+  }
   if (stretches.size() > kMaxStretches) stretches.erase(stretches.begin(), stretches.end() - kMaxStretches);
   return stretches;
 }
@@ -153,27 +171,43 @@ std::vector<Stretch> Stretches(const google::protobuf::RepeatedPtrField<tq::Task
 std::string Waterfall(const std::vector<Stretch>& stretches, int width, bool color) {
   if (stretches.empty() || width < 4) return "";
   const absl::Time begin = stretches.front().begin;
-  const absl::Duration whole = std::max(stretches.back().end - begin, absl::Milliseconds(1));
-  std::size_t names = 0;
-  for (const Stretch& stretch : stretches) names = std::max(names, stretch.name.size());
-  std::string text;
+  const absl::Duration whole = std::max(stretches.back().end - begin, absl::Microseconds(1));
+  struct Row {
+    std::string at;
+    std::string took;
+  };
+  std::vector<Row> rows;
+  std::size_t names = 0, ats = 0, tooks = 0;
   for (const Stretch& stretch : stretches) {
+    rows.push_back({absl::StrCat("+", ShortSpan(stretch.begin - begin)),
+                    stretch.moment ? "" : ShortSpan(stretch.end - stretch.begin)});
+    names = std::max(names, stretch.name.size());
+    ats = std::max(ats, rows.back().at.size());
+    tooks = std::max(tooks, rows.back().took.size());
+  }
+  const auto space = [](std::size_t count) { return std::string(count, ' '); };
+  std::string text;
+  for (std::size_t i = 0; i < stretches.size(); ++i) {
+    const Stretch& stretch = stretches[i];
     const double from = absl::FDivDuration(stretch.begin - begin, whole) * width;
     const double to = absl::FDivDuration(stretch.end - begin, whole) * width;
     const int first = std::min(static_cast<int>(from), width - 1);
     const int length = std::clamp(static_cast<int>(std::lround(to)) - first, 1, width - first);
     std::string bar;
-    for (int i = 0; i < length; ++i) bar += "█";
-    absl::StrAppend(&text, "  ", stretch.name, std::string(names - stretch.name.size() + 2, ' '),
-                    std::string(static_cast<std::size_t>(first), ' '), Paint(bar, StretchTone(stretch.name), color),
-                    std::string(static_cast<std::size_t>(width - first - length), ' '), "  ",
-                    SpanText(stretch.end - stretch.begin), "\n");
+    for (int column = 0; column < length; ++column) bar += stretch.moment ? "▌" : "█";
+    std::string line = absl::StrCat(
+        "  ", stretch.name, space(names - stretch.name.size() + 2), space(ats - rows[i].at.size()), rows[i].at, "  ",
+        space(static_cast<std::size_t>(first)), Paint(bar, StretchTone(stretch.name), color),
+        space(static_cast<std::size_t>(width - first - length) + 2), space(tooks - rows[i].took.size()), rows[i].took,
+        "  ", OneLine(stretch.detail));
+    line.erase(line.find_last_not_of(' ') + 1);
+    absl::StrAppend(&text, line, "\n");
   }
   return text;
 }
 
 std::string TaskCard(const tq::Task& task, const google::protobuf::RepeatedPtrField<tq::TaskEvent>& events,
-                     const ViewTimes& times, const OutputStyle& style) {
+                     const ViewTimes& times, const OutputStyle& style, const AgentName& name_of) {
   const bool color = style.color;
   const tq::TaskSpec& spec = task.spec();
   std::string card;
@@ -181,7 +215,9 @@ std::string TaskCard(const tq::Task& task, const google::protobuf::RepeatedPtrFi
   Line(card, "title", TitleOf(spec), Tone::kNone, color);
   Line(card, "state", StateText(task), ToneOf(task.state()), color);
   Line(card, "why", WhyText(task, times), Tone::kNone, color);
-  Line(card, "agent", task.agent_id(), Tone::kNone, color);
+  const std::string agent = name_of(task.agent_id());
+  Line(card, "agent", agent == task.agent_id() ? agent : absl::StrCat(agent, " (", task.agent_id(), ")"), Tone::kNone,
+       color);
   Line(card, "lane", Text(spec.lane()), Tone::kNone, color);
   Line(card, "project", spec.project(), Tone::kNone, color);
   Line(card, "type", spec.task_type(), Tone::kNone, color);
@@ -204,9 +240,9 @@ std::string TaskCard(const tq::Task& task, const google::protobuf::RepeatedPtrFi
     Line(card, "outputs", MapText(task.result().outputs()), Tone::kNone, color);
     Line(card, "usage", UsageText(task.result().usage()), Tone::kNone, color);
   }
-  if (!task.history().empty()) Section(card, "attempts so far", HistoryTable(task, style), color);
-  const int room = std::clamp((style.columns == 0 ? 100 : style.columns) - 36, 20, 60);
-  Section(card, "where the time went", Waterfall(Stretches(events, times.now), room, color), color);
+  if (!task.history().empty()) Section(card, "attempts so far", HistoryTable(task, style, name_of), color);
+  const int room = std::clamp((style.columns == 0 ? 100 : style.columns) - 56, 20, 60);
+  Section(card, "where the time went", Waterfall(Stretches(events, times.now, name_of), room, color), color);
   Section(card, "output", text::EscapeForTerminal(task.result().output()), color);
   return card;
 }

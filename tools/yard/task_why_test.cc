@@ -3,9 +3,8 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "libs/rpc/handler.h"
-#include "switchyard/scheduler/v1/scheduler_admin.grpc.pb.h"
 #include "tools/yard/testing/command_test.h"
+#include "tools/yard/testing/fake_scheduler.h"
 
 namespace switchyard::yard {
 namespace {
@@ -14,31 +13,6 @@ namespace sc = scheduler::v1;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-// Answers what it was told to.
-class FakeScheduler final : public sc::SchedulerAdminService::CallbackService {
- public:
-  explicit FakeScheduler(rpc::CallGate& gate) : rpc_(gate, sc::SchedulerAdminService::service_full_name()) {}
-
-  grpc::ServerUnaryReactor* ExplainTask(grpc::CallbackServerContext* context, const sc::ExplainTaskRequest* request,
-                                        sc::ExplainTaskResponse* response) override {
-    return rpc_.Unary(context, explain_, request, response,
-                      [this](const rpc::CallContext&, const sc::ExplainTaskRequest& request,
-                             sc::ExplainTaskResponse& response, rpc::Done done) {
-                        asked = request;
-                        response = answer;
-                        done(status);
-                      });
-  }
-
-  sc::ExplainTaskRequest asked;
-  sc::ExplainTaskResponse answer;
-  absl::Status status;
-
- private:
-  rpc::Handlers rpc_;
-  const rpc::Method& explain_ = rpc_.Find("ExplainTask");
-};
 
 class TaskWhyTest : public CommandTest {
  protected:

@@ -1,6 +1,8 @@
 #include "tools/yard/tree.h"
 
 #include "tools/yard/tree_agents.h"
+#include "tools/yard/tree_models.h"
+#include "tools/yard/tree_work.h"
 
 namespace switchyard::yard {
 namespace {
@@ -21,17 +23,9 @@ const std::vector<std::string_view> kHolds = {"none",   "delayed",  "backoff",  
                                               "paused", "approval", "no-route", "no-agent"};
 const std::vector<std::string_view> kScopes = {"admin", "submit", "read", "service", "agent"};
 
-const Flag kLane = {.name = "lane", .kind = Kind::kChoice, .placeholder = "LANE", .help = "Lane.", .choices = kLanes};
-const Flag kProject = {.name = "project", .letter = 'p', .placeholder = "NAME", .help = "Project."};
 const Flag kReason = {.name = "reason", .placeholder = "TEXT", .help = "Why, for the timeline and for other people."};
 const Flag kDryRun = {.name = "dry-run", .kind = Kind::kNone, .help = "Say what would be done; change nothing."};
 const Flag kYes = {.name = "yes", .letter = 'y', .kind = Kind::kNone, .help = "Do not ask for confirmation."};
-const Flag kWait = {.name = "wait",
-                    .kind = Kind::kChoice,
-                    .placeholder = "STATE",
-                    .help = "Block until the task is there: final (the default), accepted or verifying.",
-                    .choices = {"final", "accepted", "verifying"},
-                    .bare_value = "final"};
 const Flag kFollow = {.name = "follow", .kind = Kind::kNone, .help = "Stream events until the end; survives drops."};
 const Flag kWatch = {
     .name = "watch", .letter = 'w', .kind = Kind::kNone, .help = "List again every two seconds until interrupted."};
@@ -79,82 +73,6 @@ Flags Paging() {
           {.name = "page-token", .placeholder = "TOKEN", .help = "Continue after a former listing."}};
 }
 
-Flags SubmitFlags() {
-  return {
-      {.name = "prompt",
-       .placeholder = "TEXT|@FILE|-",
-       .help = "Have a model work on this instruction; @FILE reads a file, - reads standard input."},
-      {.name = "file",
-       .letter = 'f',
-       .kind = Kind::kFile,
-       .placeholder = "FILE",
-       .help = "A task specification in YAML or JSON (- for standard input); several documents make a batch. Flags "
-               "override the file."},
-      {.name = "title", .placeholder = "TEXT", .help = "One line for lists."},
-      {.name = "description", .placeholder = "TEXT", .help = "More about the task."},
-      kLane,
-      kProject,
-      {.name = "type", .placeholder = "TYPE", .help = "What kind of work this is, such as docs or refactor."},
-      {.name = "role", .placeholder = "ROLE", .help = "The role whose profile chooses the model."},
-      {.name = "complexity",
-       .kind = Kind::kChoice,
-       .placeholder = "LEVEL",
-       .help = "How hard the work is.",
-       .choices = {"trivial", "standard", "complex"}},
-      {.name = "capability", .placeholder = "NAME", .help = "What an agent must offer.", .repeated = true},
-      {.name = "model", .placeholder = "NAME", .help = "Work on this model only."},
-      {.name = "local-only", .kind = Kind::kNone, .help = "Never leave local endpoints."},
-      {.name = "system", .placeholder = "TEXT", .help = "Added to the persona of the role; with --prompt."},
-      {.name = "workdir", .placeholder = "PATH", .help = "Directory within the workspace; with a command."},
-      {.name = "env",
-       .kind = Kind::kPair,
-       .placeholder = "NAME=VALUE",
-       .help = "Environment of the command. Not for secrets.",
-       .repeated = true},
-      {.name = "repo", .placeholder = "URL", .help = "Repository to work in."},
-      {.name = "branch", .placeholder = "NAME", .help = "Branch to work on."},
-      {.name = "base-branch", .placeholder = "NAME", .help = "Branch that the work starts from."},
-      {.name = "criterion",
-       .placeholder = "TEXT",
-       .help = "A sentence that says when the work is good.",
-       .repeated = true},
-      {.name = "verify",
-       .placeholder = "CHECK",
-       .help = "A check, such as 'command_succeeds: make test', 'file_exists: README.md' or git_clean.",
-       .repeated = true},
-      {.name = "run-limit", .kind = Kind::kDuration, .placeholder = "TIME", .help = "Longest run of one attempt."},
-      {.name = "complete-within",
-       .kind = Kind::kDuration,
-       .placeholder = "TIME",
-       .help = "The task expires so long from now, all attempts included."},
-      {.name = "start-in", .kind = Kind::kDuration, .placeholder = "TIME", .help = "Not before so long from now."},
-      {.name = "max-attempts", .kind = Kind::kNumber, .placeholder = "N", .help = "Attempts, the first one included."},
-      {.name = "on-lost",
-       .kind = Kind::kChoice,
-       .placeholder = "WHAT",
-       .help = "When the agent is lost.",
-       .choices = {"retry", "dead-letter"}},
-      {.name = "effects",
-       .kind = Kind::kChoice,
-       .placeholder = "REACH",
-       .help = "How far the work reaches.",
-       .choices = {"workspace", "network", "host"}},
-      {.name = "metadata",
-       .letter = 'm',
-       .kind = Kind::kPair,
-       .placeholder = "KEY=VALUE",
-       .help = "For your own use, shown with the task.",
-       .repeated = true},
-      {.name = "idempotency-key",
-       .placeholder = "KEY",
-       .help = "Request id; the same key with the same content is stored once. Default: a new one, so that retries of "
-               "this very call are safe."},
-      kWait,
-      kFollow,
-      kDryRun,
-  };
-}
-
 Flags QueueTarget() {
   return {{.name = "lane", .kind = Kind::kChoice, .placeholder = "LANE", .help = "A lane.", .choices = kLanes},
           {.name = "project", .letter = 'p', .placeholder = "NAME", .help = "A project."},
@@ -174,15 +92,6 @@ constexpr std::string_view kBulkDetails =
 
 std::vector<Command> TaskCommands() {
   return {
-      {.path = "task submit",
-       .summary = "Submit a task: a command, a prompt, or a file.",
-       .details = "Prints the id once the task is stored durably. Submitting is safe to retry.",
-       .flags = SubmitFlags(),
-       .examples = {"yard task submit -- make test",
-                    "yard task submit --prompt @task.md --repo git@host:app.git --wait",
-                    "yard task submit -f tasks.yaml -o name",
-                    "yard task submit --verify 'command_succeeds: make test' --follow -- ./fix.sh"},
-       .rest = "PROGRAM [ARGS...]"},
       {.path = "task list",
        .summary = "List tasks, newest first.",
        .flags =
@@ -342,7 +251,7 @@ std::vector<Command> LocalCommands() {
        .arguments = {{.name = "NAME", .help = "Name of the context."}},
        .flags = {{.name = "use", .kind = Kind::kNone, .help = "Make it the current one."}},
        .examples =
-           {"yard context add work --address queue.example:7420 --ca-file ca.pem --token-file work.token --use"}},
+           {"yard context add work --address queue.example:7401 --ca-file ca.pem --token-file work.token --use"}},
       {.path = "context show",
        .summary = "Show what is in force, and where each value comes from.",
        .arguments = {{.name = "NAME", .kind = Kind::kContext, .help = "Default: the current one.", .required = false}},
@@ -378,6 +287,9 @@ Flags GlobalFlags() {
       {.name = "scheduler-address",
        .placeholder = "HOST:PORT",
        .help = "The scheduler; default: as --address. [YARD_SCHEDULER_ADDRESS]"},
+      {.name = "registry-address",
+       .placeholder = "HOST:PORT",
+       .help = "The model registry; default: as --address. [YARD_REGISTRY_ADDRESS]"},
       {.name = "token-file",
        .kind = Kind::kFile,
        .placeholder = "FILE",
@@ -430,13 +342,16 @@ Tree MakeTree() {
   tree.global_flags = GlobalFlags();
   tree.nouns = {{"task", "Submit, look at and steer tasks."},
                 {"agent", "The machines that do the work."},
+                {"endpoint", "Where models are served."},
+                {"model", "Models: where they are, what they hold and cost."},
+                {"role", "Which model a role gets."},
                 {"queue", "Lanes: depth, pause and resume."},
                 {"dead-letter", "Tasks that were given up and wait for a person."},
                 {"admin", "The installation itself."},
                 {"token", "Tokens of people and programs."},
                 {"context", "Which installation yard talks to."}};
-  for (const std::vector<Command>& part :
-       {TaskCommands(), AgentCommands(), QueueCommands(), InstallationCommands(), LocalCommands()}) {
+  for (const std::vector<Command>& part : {WorkCommands(), TaskCommands(), AgentCommands(), ModelCommands(),
+                                           QueueCommands(), InstallationCommands(), LocalCommands()}) {
     tree.commands.insert(tree.commands.end(), part.begin(), part.end());
   }
   tree.exit_codes = {{0, "Done."},

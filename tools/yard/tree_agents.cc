@@ -97,9 +97,11 @@ std::vector<Command> AgentCommands() {
        .examples = {"yard agent reset-breaker build-1"}},
       {.path = "agent enroll",
        .summary = "Let a machine join; prints the one line to run there.",
-       .details = "The line holds the address of the hub, a one-time token and the certificate authority. The agent "
-                  "gets work once its "
-                  "probe task was received, run and completed there; --wait waits for that.",
+       .details =
+           "The line holds the address of the hub, a one-time token and the certificate authority; -o name prints "
+           "that string alone. The agent "
+           "gets work once its "
+           "probe task was received, run and completed there; --wait waits for that.",
        .arguments = {{.name = "NAME", .help = "Name of the new agent."}},
        .flags = {{.name = "expires-in",
                   .kind = Kind::kDuration,

@@ -62,7 +62,8 @@ absl::Status AgentEnroll(Session& session) {
   SY_ASSIGN_OR_RETURN(const ag::EnrollAgentResponse enrolled, session.Call(&AgentAdminStub::EnrollAgent, request));
   Answer answer;
   answer.whole = ToJson(enrolled);
-  answer.names = {enrolled.enrollment_id()};
+  // What scripts need of it: the id is in the JSON.
+  answer.names = {enrolled.enrollment()};
   answer.card = absl::StrCat("yard-agent enroll ", OneLine(enrolled.enrollment()), "\n");
   session.Show(answer);
   session.host().out.flush();

@@ -13,6 +13,9 @@ using CommandFunction = absl::Status (*)(Session&);
 // Null when the path is no command.
 CommandFunction FindFunction(std::string_view path);
 
+absl::Status Run(Session& session);
+absl::Status Ps(Session& session);
+
 absl::Status TaskSubmit(Session& session);
 absl::Status TaskList(Session& session);
 absl::Status TaskShow(Session& session);
@@ -35,6 +38,23 @@ absl::Status AgentResetBreaker(Session& session);
 absl::Status AgentEnroll(Session& session);
 absl::Status AgentRotate(Session& session);
 absl::Status AgentRevoke(Session& session);
+
+absl::Status EndpointList(Session& session);
+absl::Status EndpointShow(Session& session);
+absl::Status EndpointAdd(Session& session);
+absl::Status EndpointUpdate(Session& session);
+absl::Status EndpointRemove(Session& session);
+absl::Status EndpointDisable(Session& session);
+absl::Status EndpointEnable(Session& session);
+absl::Status EndpointProbe(Session& session);
+
+absl::Status ModelList(Session& session);
+absl::Status ModelShow(Session& session);
+absl::Status ModelDisable(Session& session);
+absl::Status ModelEnable(Session& session);
+absl::Status ModelPrice(Session& session);
+absl::Status RoleList(Session& session);
+absl::Status RoleShow(Session& session);
 
 absl::Status QueueList(Session& session);
 absl::Status QueueShow(Session& session);

@@ -1,7 +1,6 @@
 #include <fstream>
 #include <iterator>
 #include <sstream>
-#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/status.h"
@@ -9,7 +8,7 @@
 #include "tools/yard/commands/commands.h"
 #include "tools/yard/errors.h"
 #include "tools/yard/follow.h"
-#include "tools/yard/log_stream.h"
+#include "tools/yard/log_follower.h"
 #include "tools/yard/task_names.h"
 
 namespace switchyard::yard {
@@ -20,56 +19,19 @@ namespace tq = task_queue::v1;
 
 // After a task is final, what its hub has not stored yet comes within this time.
 constexpr absl::Duration kLateChunks = absl::Seconds(2);
-constexpr absl::Duration kLook = absl::Milliseconds(200);
-
-// Follows the state of the task beside the stream of its log, and ends that once the task is final.
-class TaskWatch {
- public:
-  TaskWatch(Session& session, std::string task, LogStream& log)
-      : thread_([this, &session, &log, task = std::move(task)] {
-          FollowOptions options;
-          // Says nothing meanwhile: the other thread prints.
-          options.on_event = [](const tq::TaskEvent&) {};
-          const absl::StatusOr<std::vector<tq::Task>> final = FollowTasks(session, {task}, options);
-          if (!final.ok()) status_ = final.status();
-          log.Stop();
-        }) {}
-  // Waits for the task.
-  absl::Status Join() {
-    thread_.join();
-    return status_;
-  }
-
- private:
-  absl::Status status_;
-  std::thread thread_;
-};
 
 class Printer {
  public:
   explicit Printer(Session& session) : session_(session) {}
 
   void operator()(const ag::TaskLogChunk& chunk) {
-    if (session_.style().structured()) {
-      session_.host().out << JsonLine(ToJson(chunk)) << '\n';
-    } else {
-      if (chunk.omitted_bytes() > 0) {
-        session_.Remark(absl::StrCat("… ", chunk.omitted_bytes(), " bytes were not kept"));
-      }
-      if (session_.host().out_is_terminal) {
-        session_.host().out << text::EscapeForTerminal(chunk.data());
-      } else {
-        session_.host().out << chunk.data();
-      }
-    }
-    any_ = true;
-    session_.host().out.flush();
+    if (session_.style().structured()) return session_.Write(JsonLine(ToJson(chunk)) + "\n");
+    if (chunk.omitted_bytes() > 0) session_.Remark(absl::StrCat("… ", chunk.omitted_bytes(), " bytes were not kept"));
+    session_.Write(session_.host().out_is_terminal ? text::EscapeForTerminal(chunk.data()) : chunk.data());
   }
-  bool any() const { return any_; }
 
  private:
   Session& session_;
-  bool any_ = false;
 };
 
 absl::StatusOr<std::string> AnswerText(Session& session, const std::string& text) {
@@ -106,28 +68,18 @@ absl::Status Logs(Session& session) {
   // The hub takes a task that it never heard of for one that printed nothing.
   SY_RETURN_IF_ERROR(session.Call(&TaskQueueStub::GetTask, task).status());
   Printer print(session);
-  LogStream log(session.caller(), *stub, request);
-  if (!follow) return session.Explain(log.Read(std::ref(print)), &Context::hub_address);
-
-  TaskWatch watch(session, request.task_id(), log);
-  const absl::Status read = log.Read(std::ref(print));
-  if (!read.ok()) session.Remark("the log cannot be followed; waiting for the task to end");
-  const absl::Status ended = watch.Join();
-  if (!read.ok()) return session.Explain(read, &Context::hub_address);
-  request.set_follow(false);
-  const absl::Time give_up = session.Now() + kLateChunks;
-  bool complete = log.complete();
-  request.set_resume_token(log.resume_token());
-  if (!request.resume_token().empty()) request.clear_tail_bytes();
-  while (true) {
-    LogStream rest(session.caller(), *stub, request);
-    SY_RETURN_IF_ERROR(session.Explain(rest.Read(std::ref(print)), &Context::hub_address));
-    complete = complete || rest.complete();
-    request.set_resume_token(rest.resume_token());
-    request.clear_tail_bytes();
-    if (complete || !ended.ok() || session.Now() >= give_up) return ended;
-    session.caller().timer().Sleep(kLook);
+  if (!follow) {
+    LogStream log(session.caller(), *stub, request);
+    return session.Explain(log.Read(std::ref(print)), &Context::hub_address);
   }
+
+  LogFollower log(session, *stub, request, std::ref(print));
+  FollowOptions options;
+  // Says nothing meanwhile: the log is printed.
+  options.on_event = [](const tq::TaskEvent&) {};
+  const absl::Status ended = FollowTasks(session, {request.task_id()}, options).status();
+  SY_RETURN_IF_ERROR(log.Finish(ended.ok() ? kLateChunks : absl::ZeroDuration()));
+  return ended;
 }
 
 absl::Status TaskAnswer(Session& session) {

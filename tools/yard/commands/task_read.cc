@@ -3,6 +3,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/status.h"
+#include "tools/yard/agent_names.h"
 #include "tools/yard/commands/commands.h"
 #include "tools/yard/errors.h"
 #include "tools/yard/event_stream.h"
@@ -99,7 +100,11 @@ absl::Status TaskShow(Session& session) {
     auto listed = session.Call(&TaskQueueStub::ListTaskEvents, timeline);
     if (listed.ok()) events = *std::move(listed);
   }
-  answer.card = TaskCard(found.task(), events.events(), session.times(), session.style());
+  AgentNames names(session);
+  const AgentName name_of = [&names](const std::string& agent) { return names.Of(agent); };
+  if (!session.style().structured()) {
+    answer.card = TaskCard(found.task(), events.events(), session.times(), session.style(), name_of);
+  }
   session.Show(answer);
   return absl::OkStatus();
 }

@@ -1,6 +1,7 @@
 // What tests of whole commands have in common: a server for services in memory, and a host that is not the real one.
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <optional>
@@ -47,7 +48,8 @@ class CommandTest : public ::testing::Test {
                   },
               .clock = clock_,
               .ids = ids_,
-              .pause = [this](absl::Duration) { return --pauses_ > 0; }};
+              .pause = [this](absl::Duration) { return --pauses_ > 0; },
+              .interrupted = [this] { return interrupted_.load(); }};
     const int code = RunYard(words, host);
     return {code, out.str(), err.str()};
   }
@@ -62,6 +64,7 @@ class CommandTest : public ::testing::Test {
   int columns_ = 100;
   // How often a command may wait before it is interrupted.
   int pauses_ = 0;
+  std::atomic<bool> interrupted_ = false;
 };
 
 }  // namespace switchyard::yard

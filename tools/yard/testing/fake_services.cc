@@ -36,14 +36,21 @@ FakeTaskQueue::FakeTaskQueue(rpc::CallGate& gate) : rpc_(gate, tq::TaskQueueServ
 
 void FakeTaskQueue::Append(const std::string& task_id, tq::EventKind kind, tq::TaskState state,
                            const std::string& cause) {
-  tq::Task& task = tasks_[task_id];
-  task.set_state(state);
-  if (state > tq::TASK_STATE_VERIFYING && state != tq::TASK_STATE_SUCCEEDED) task.mutable_failure()->set_reason(cause);
   tq::TaskEvent event;
   event.set_task_id(task_id);
   event.set_kind(kind);
   event.set_state(state);
   event.set_cause(cause);
+  Append(std::move(event));
+}
+
+void FakeTaskQueue::Append(tq::TaskEvent event) {
+  const std::string& task_id = event.task_id();
+  tq::Task& task = tasks_[task_id];
+  task.set_state(event.state());
+  if (event.state() > tq::TASK_STATE_VERIFYING && event.state() != tq::TASK_STATE_SUCCEEDED) {
+    task.mutable_failure()->set_reason(event.cause());
+  }
   event.set_ordinal(static_cast<int>(events_[task_id].size()) + 1);
   event.mutable_time()->set_seconds(kBegin + event.ordinal());
   events_[task_id].push_back(event);
@@ -69,6 +76,16 @@ void FakeTaskQueue::Happen(const std::string& task_id, tq::EventKind kind, tq::T
                            const std::string& cause) {
   const MutexLock lock(mutex_);
   Append(task_id, kind, state, cause);
+}
+
+void FakeTaskQueue::Happen(tq::TaskEvent event) {
+  const MutexLock lock(mutex_);
+  Append(std::move(event));
+}
+
+void FakeTaskQueue::Edit(const std::string& task_id, const std::function<void(tq::Task&)>& edit) {
+  const MutexLock lock(mutex_);
+  edit(tasks_[task_id]);
 }
 
 void FakeTaskQueue::SetFate(tq::TaskState fate) {

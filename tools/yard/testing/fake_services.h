@@ -1,6 +1,7 @@
 // Services in memory, as far as the commands of yard can tell them from the real ones.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -25,6 +26,10 @@ class FakeTaskQueue final : public task_queue::v1::TaskQueueService::CallbackSer
   // Appends an event, changes the task's state to the event's and tells the watchers.
   void Happen(const std::string& id, task_queue::v1::EventKind kind, task_queue::v1::TaskState state,
               const std::string& cause = "");
+  // The same with all that the event says; its ordinal and its time are set here.
+  void Happen(task_queue::v1::TaskEvent event);
+  // Changes a task at will.
+  void Edit(const std::string& id, const std::function<void(task_queue::v1::Task&)>& edit);
   // A submitted task ends like this as soon as somebody watches it.
   void SetFate(task_queue::v1::TaskState fate);
   // The next watches end at once with UNAVAILABLE.
@@ -79,6 +84,7 @@ class FakeTaskQueue final : public task_queue::v1::TaskQueueService::CallbackSer
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Append(const std::string& id, task_queue::v1::EventKind kind, task_queue::v1::TaskState state,
               const std::string& cause) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Append(task_queue::v1::TaskEvent event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The shape of all bulk calls: count, compare, change the state of each to `after`.
   template <class Request, class Response>
   absl::Status Bulk(const Request& request, Response& response, task_queue::v1::TaskState after);

@@ -1,3 +1,9 @@
--- Pinned rows whose end has outlived the retention too.
-WITH gone AS (DELETE FROM task_queue.outcome_pinned WHERE finish_time < $1::timestamptz RETURNING id)
-DELETE FROM task_queue.task_pinned t USING gone WHERE t.id = gone.id
+-- Pinned rows whose end has outlived the retention too, some at a time.
+WITH gone AS (
+  DELETE FROM task_queue.outcome_pinned
+  WHERE id IN (SELECT id FROM task_queue.outcome_pinned WHERE finish_time < $1::timestamptz LIMIT $2::bigint)
+  RETURNING id
+), specifications AS (
+  DELETE FROM task_queue.task_pinned t USING gone WHERE t.id = gone.id
+)
+SELECT count(*) FROM gone

@@ -1,2 +1,2 @@
--- After a restore elsewhere: transaction ids of another cluster would stall or reorder the log.
-DELETE FROM task_queue.event_log
+-- In a new life of the database, transaction ids of the former one would stall or reorder the log.
+TRUNCATE task_queue.event_log

@@ -1,2 +1,1 @@
-SELECT i.id::text, i.system_identifier = (SELECT system_identifier::text FROM pg_control_system())
-FROM task_queue.incarnation i
+SELECT id::text, life IS NOT DISTINCT FROM task_queue.database_life() FROM task_queue.incarnation

@@ -1,0 +1,1 @@
+DELETE FROM model_registry.disabled_model WHERE endpoint_id = $1 AND model = $2

@@ -1,0 +1,1 @@
+DELETE FROM model_registry.probe_claim WHERE until_time <= $1

@@ -1,0 +1,1 @@
+DELETE FROM model_registry.reservation WHERE expire_time <= $1

@@ -1,0 +1,1 @@
+SELECT endpoint_id, model FROM model_registry.disabled_model ORDER BY endpoint_id, model

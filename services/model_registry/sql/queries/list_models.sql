@@ -1,0 +1,1 @@
+SELECT spec FROM model_registry.model ORDER BY model

@@ -1,0 +1,1 @@
+UPDATE model_registry.configuration SET revision = revision + 1

@@ -1,0 +1,1 @@
+SELECT revision FROM model_registry.configuration

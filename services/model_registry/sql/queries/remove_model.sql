@@ -1,0 +1,1 @@
+DELETE FROM model_registry.model WHERE model = $1

@@ -1,0 +1,1 @@
+SELECT task_queue.pin_detached_outcomes($1::text, $2::date)

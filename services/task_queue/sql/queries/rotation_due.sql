@@ -1,1 +1,0 @@
-SELECT since <= $1::timestamptz FROM task_queue.request_slot

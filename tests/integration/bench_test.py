@@ -1,0 +1,49 @@
+"""The benchmarks with agents, in their shortest form: they run, count no error and leave nothing behind."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from stack import BIN, clean_environment  # noqa: E402
+
+MISSED = 3
+
+
+class BenchTest(unittest.TestCase):
+    def run_short(self, scenario, *flags):
+        """What it reports. What it measured in a second tells nothing, so a missed target is none."""
+        with tempfile.TemporaryDirectory(prefix="sybench.", dir="/tmp") as folder:
+            done = subprocess.run(
+                [os.path.join(BIN, "switchyard-bench"), scenario, "--json", "--seconds=1", "--warmup=0.5", *flags],
+                capture_output=True, text=True, check=False, timeout=120, stdin=subprocess.DEVNULL,
+                env={**clean_environment(), "TMPDIR": folder})
+            self.assertIn(done.returncode, (0, MISSED), done.stderr)
+            self.assertEqual(os.listdir(folder), [])
+        report = json.loads(done.stdout.splitlines()[-1])
+        self.assertEqual((report["scenario"], report["errors"]), (scenario, 0), done.stderr)
+        return report
+
+    def test_dispatch(self):
+        self.assertEqual(self.run_short("dispatch-latency", "--agents=2")["details"]["agents"], 2)
+
+    def test_lives_through_every_service(self):
+        report = self.run_short("e2e", "--agents=4", "--in-flight=16")
+        self.assertIn("open_p99_ms", report["details"])
+        self.assertIn("bytes_per_task", report["coordination"])
+        self.assertIn("messages_per_task", report["coordination"])
+        self.assertIn("hub", report["coordination"]["cpu_us_per_task"])
+
+    def test_idle_agents(self):
+        report = self.run_short("agents", "--agents=20")
+        self.assertGreater(report["details"]["hub_mb_20"], 0)
+
+    def test_a_slow_reader(self):
+        self.assertIn("hub_mb_most", self.run_short("slow-reader", "--agents=2")["details"])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "switchyard/task_queue/v1/task_queue_service.pb.h"
+#include "tools/yard/output.h"
+#include "tools/yard/session.h"
+
+namespace switchyard::yard {
+
+// What the command line asks for: one task from the flags, or those of -f with the flags over each of them. Every one
+// has a request id. An instruction is taken from --prompt or, where the command has it, from the argument PROMPT.
+absl::StatusOr<std::vector<task_queue::v1::SubmitTaskRequest>> RequestsFromFlags(Session& session);
+
+// What --dry-run prints; it can be submitted with -f as it is.
+Answer DryRunAnswer(const std::vector<task_queue::v1::SubmitTaskRequest>& requests);
+
+}  // namespace switchyard::yard
