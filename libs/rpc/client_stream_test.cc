@@ -50,7 +50,10 @@ class ClientStreamTest : public ::testing::Test {
   void TearDown() override {
     client_.reset();
     stub_ = nullptr;
-    opened_.clear();
+    {
+      MutexLock lock(mutex_);
+      opened_.clear();
+    }
     server_->Stop();
     echo_.reset();
     server_.reset();

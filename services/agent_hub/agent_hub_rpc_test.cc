@@ -445,8 +445,10 @@ TEST_F(HostilePeerTest, ConnectsAndLeavesWithoutAWord) {
     agent.Cancel();
     EXPECT_FALSE(agent.End().ok());
   }
-  hub_.Measure();
-  EXPECT_THAT(server_.metrics().Text(), ::testing::HasSubstr("switchyard_agent_hub_streams 0"));
+  // A stream that its client gave up ends here a little later.
+  do {
+    hub_.Measure();
+  } while (server_.metrics().Text().find("switchyard_agent_hub_streams 0") == std::string::npos);
 }
 
 }  // namespace

@@ -29,11 +29,18 @@ void HeldTable::Remove(const TaskRef& ref) {
   if (found == entries_.end()) return;
   --counts_[static_cast<int>(found->second.state)];
   entries_.erase(found);
+  if (watching_) removed_.insert(ref);
 }
 
 void HeldTable::Clear() {
   entries_.clear();
   counts_.fill(0);
+  WatchRemovals(false);
+}
+
+void HeldTable::WatchRemovals(bool watch) {
+  watching_ = watch;
+  removed_.clear();
 }
 
 HeldTable::Verdict HeldTable::Compare(const std::vector<Held>& named, std::int64_t last_assignment,

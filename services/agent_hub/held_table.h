@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/container/btree_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/time/time.h"
 #include "services/agent_hub/hub_messages.h"
 
@@ -27,6 +28,8 @@ struct HeldEntry {
   bool asked = false;
   // When the ledger last showed that it is the agent's.
   absl::Time sure = absl::InfinitePast();
+  // Found at the ledger: no scheduler has used a credit for it here.
+  bool unspent = false;
 };
 
 // The assignments of one agent in one session, as the hub believes them. Not thread-safe.
@@ -40,6 +43,9 @@ class HeldTable {
   void Drop(HeldEntry& entry) { entry.dropping = true; }
   void Remove(const TaskRef& ref);
   void Clear();
+  // From here on remembers what is removed, until the next call or Clear.
+  void WatchRemovals(bool watch);
+  bool WasRemoved(const TaskRef& ref) const { return removed_.contains(ref); }
 
   int size() const { return static_cast<int>(entries_.size()); }
   int count(HeldState state) const { return counts_[static_cast<int>(state)]; }
@@ -65,6 +71,8 @@ class HeldTable {
   // Ordered, as whatever the hub walks: the same history leads to the same messages.
   absl::btree_map<TaskRef, HeldEntry> entries_;
   std::array<int, kHeldStates> counts_{};
+  bool watching_ = false;
+  absl::flat_hash_set<TaskRef> removed_;
 };
 
 }  // namespace switchyard::agent_hub

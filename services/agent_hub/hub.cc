@@ -18,6 +18,8 @@ constexpr int kVersion = 1;
 // Connects of one agent: on average one in this many seconds, and a few at once.
 constexpr double kConnectsPerSecond = 0.5;
 constexpr double kConnectBurst = 20;
+// Messages to an agent whose session is not sure.
+constexpr std::size_t kMaxUnsaid = 1'000;
 
 bool Contains(const std::vector<std::string>& list, std::string_view what) {
   return std::find(list.begin(), list.end(), what) != list.end();
@@ -125,7 +127,7 @@ void Hub::Receive(StreamId id, FromAgent message, std::size_t bytes, std::option
     if (entry == nullptr || entry->dropping) {
       Send(*agent, ConfirmResult{.request = confirm->request});
     } else {
-      ports_.Confirm(id, confirm->request, confirm->ref);
+      OnConfirm(*stream, *agent, *confirm);
     }
   }
   Settle();
@@ -172,6 +174,7 @@ void Hub::OnHello(Stream& stream, Hello hello) {
   const bool restarted = hello.restarted;
   stream.hello = std::move(hello);
   stream.phase = Stream::Phase::kOpening;
+  stream.asked = clock_.Now();
   // What comes before Welcome waits for it.
   ports_.Pause(stream.id);
   ports_.OpenSession(stream.id, stream.agent, std::move(held), restarted);
@@ -213,6 +216,10 @@ void Hub::SessionOpened(StreamId id, absl::StatusOr<OpenedSession> opened) {
   agent.next_accept = absl::InfiniteFuture();
   agent.last_heard = now;
   agent.listing = false;
+  agent.unsure = agent.listing_unsure = false;
+  agent.renewed = stream->asked;
+  agent.silent = agent.unsaid_lost = false;
+  agent.unsaid.clear();
   agent.audit_at = now + rules_.audit * (1 + ShareOf(agent.id));
   agent.probe_ref.reset();
   agent.probe_until = absl::InfiniteFuture();
@@ -252,7 +259,7 @@ void Hub::SessionOpened(StreamId id, absl::StatusOr<OpenedSession> opened) {
                       .agent_name = agent.name,
                       .heartbeat_interval = interval,
                       .heartbeat_offset = interval * ShareOf(agent.id),
-                      .grace = std::max(opened->lease - 2 * rules_.renew, opened->lease / 2),
+                      .grace = TrustOf(agent),
                       .keep = std::move(opened->keep),
                       .drop = std::move(opened->drop),
                       .now = now});
@@ -347,6 +354,8 @@ void Hub::EndSession(Agent& agent, std::string_view cause) {
   --live_;
   book_.Remove(agent.id);
   agent.waiting.clear();
+  agent.silent = false;
+  agent.unsaid.clear();
   agent.probe_ref.reset();
   agent.facts.connected = false;
   agent.facts.in_grace = agent.held.size() > 0;
@@ -365,11 +374,16 @@ void Hub::Settle() {
 
 void Hub::Send(Agent& agent, ToAgent message) {
   if (!agent.stream.has_value()) return;
+  if (!agent.unsaid.empty() || MustBeSilent(agent)) {
+    agent.unsaid_lost |= agent.unsaid.size() >= kMaxUnsaid;
+    if (!agent.unsaid_lost) agent.unsaid.push_back(std::move(message));
+    return;
+  }
   if (!ports_.Send(*agent.stream, std::move(message))) slow_.push_back(*agent.stream);
 }
 
 int Hub::FreeSlots(const Agent& agent) const {
-  if (!agent.life.available() || !agent.stream.has_value()) return 0;
+  if (!agent.life.available() || !agent.stream.has_value() || agent.silent) return 0;
   return std::max(agent.facts.slots - agent.held.occupied() - static_cast<int>(agent.waiting.size()), 0);
 }
 

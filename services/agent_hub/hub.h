@@ -85,7 +85,8 @@ class Hub {
 
   // ---- Schedulers.
   WatchId OpenWatch() { return book_.Open(); }
-  void CloseWatch(WatchId watch) { book_.Close(watch); }
+  // What that reader had assigned may never come here, so it is looked for at the ledger.
+  void CloseWatch(WatchId watch);
   CapacityBook& book() { return book_; }
   // AGENT_NOT_HERE, STALE_SESSION, OVER_CAPACITY.
   absl::Status Dispatch(WatchId watch, const AgentId& agent, std::int64_t epoch, Work work);
@@ -135,6 +136,7 @@ class Hub {
   void StartProbe(Agent& agent);
   void OnProbeReport(Agent& agent, const Report& report);
   void EndProbe(Agent& agent, ProbeState state, std::string_view message);
+  void OnConfirm(Stream& stream, Agent& agent, const Confirm& confirm);
   void OnReports(Stream& stream, Agent& agent, Reports reports);
   void OnReport(Agent& agent, Report report);
   void CountAgentFailure(Agent& agent, std::string_view failure);
@@ -153,6 +155,12 @@ class Hub {
   void Refresh(Agent& agent, std::string_view cause);
   void Offer(Agent& agent);
   void Send(Agent& agent, ToAgent message);
+  // How long an executor trusts in its session after the last word it heard; ends before the lease does.
+  absl::Duration TrustOf(const Agent& agent) const;
+  // Whether the last renewal is so old that a word heard now would make the executor trust for longer than the lease
+  // lasts. Then it is told nothing.
+  bool MustBeSilent(const Agent& agent) const;
+  void SpeakAgain(Agent& agent);
   // Deals with those whose buffers overflowed; the end of every public method that may send.
   void Settle();
   void Renew(std::vector<std::pair<AgentId, std::int64_t>> sessions);
@@ -179,6 +187,8 @@ class Hub {
   std::vector<StreamId> slow_;
   std::size_t live_ = 0;
   absl::Time renew_at_ = absl::InfinitePast();
+  // When the calls under way, or the last ones, were made.
+  absl::Time renew_sent_ = absl::InfinitePast();
   // Calls under way.
   int renewing_ = 0;
   bool directives_lost_ = false;

@@ -37,6 +37,8 @@ struct HubRules {
   absl::Duration repeat_directive = absl::Seconds(5);
   // What the ledger did not show to be an agent's for this long is asked about: a withdrawal may have been lost.
   absl::Duration audit = absl::Seconds(30);
+  // After a scheduler is gone, how long until what it may have assigned is looked for at the ledger.
+  absl::Duration undelivered = absl::Seconds(2);
   // How exact the stored time of the last heartbeat is.
   absl::Duration heartbeat_record = absl::Seconds(30);
 

@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "services/agent_hub/hub.h"
@@ -41,6 +42,10 @@ struct Hub::Stream {
   std::optional<Hello> hello;
   std::optional<std::string> said;
   std::int64_t last_report = 0;
+  // When its session was asked for.
+  absl::Time asked = absl::InfinitePast();
+  // Questions of Confirm that the ledger has not answered.
+  std::vector<std::pair<std::int64_t, TaskRef>> confirming;
 };
 
 struct Hub::Agent {
@@ -72,12 +77,21 @@ struct Hub::Agent {
   absl::Time last_heard;
   int heartbeats_since_overdue = 0;
   bool listing = false;
+  // The ledger may know assignments that never came here; and that is what it is being asked for.
+  bool unsure = false;
+  bool listing_unsure = false;
   // When what it holds is compared with the ledger.
   absl::Time audit_at = absl::InfiniteFuture();
   std::optional<TaskRef> probe_ref;
   std::string probe_nonce;
   absl::Time probe_until = absl::InfiniteFuture();
   absl::Duration lease = absl::Seconds(30);
+  // When the last renewal was asked for that the ledger confirmed.
+  absl::Time renewed = absl::InfinitePast();
+  // No longer vouched for; what would be said meanwhile waits, in order.
+  bool silent = false;
+  std::deque<ToAgent> unsaid;
+  bool unsaid_lost = false;
   // Without a stream: until when its tasks stay its own.
   absl::Time grace_until = absl::InfinitePast();
 

@@ -90,8 +90,17 @@ class HubTest : public ::testing::Test {
     const absl::Time end = clock_.Now() + time;
     while (clock_.Now() < end) {
       clock_.Advance(std::min(rules_.heartbeat, end - clock_.Now()));
-      Beat(stream, held, 0);
+      Beat(stream, held, 0, 3);
       hub_.Tick();
+      if (ledger_answers_) Renew();
+    }
+  }
+  // Answers every renewal: all sessions live.
+  void Renew() {
+    for (const auto& asked : std::exchange(ports_.renewals, {})) {
+      std::vector<AgentId> alive;
+      for (const auto& [agent, epoch] : asked) alive.push_back(agent);
+      hub_.Renewed(asked, std::move(alive));
     }
   }
   // Answers every call with reports, all items alike.
@@ -130,6 +139,7 @@ class HubTest : public ::testing::Test {
   Hub hub_{rules_, clock_, ids_, ports_, "hub-1"};
   CapacityNews news_;
   std::int64_t limit_ = 0;
+  bool ledger_answers_ = true;
   std::map<AgentId, Observation> last_;
   std::uint64_t streams_ = 0;
   std::uint64_t tasks_ = 0;
@@ -394,6 +404,7 @@ TEST_F(HubTest, WhenDirectivesMayBeLostEveryAgentIsAskedAboutOnceTheLedgerAnswer
   Commit();
   hub_.DirectivesLost();
   hub_.Renewed({{agent, epoch_}}, absl::UnavailableError("away"));
+  ledger_answers_ = false;
   const absl::Duration wait = rules_.reconnect_spread + rules_.heartbeat;
   ASSERT_LT(wait, rules_.audit);
   PassQuietly(stream, wait, {{task, HeldState::kRunning}});
@@ -494,6 +505,7 @@ TEST_F(HubTest, ThreeFailuresInARowOfItsOwnOpenTheBreaker) {
   clock_.Advance(rules_.breaker_open);
   Beat(stream, {}, 100, 1);
   hub_.Tick();
+  Renew();
   EXPECT_EQ(StateOf(agent), AgentState::kIdle);
   EXPECT_EQ(Limit(watch), before + 1);
 }
@@ -561,6 +573,124 @@ TEST_F(HubTest, ASessionThatIsNotRenewedIsOver) {
   EXPECT_EQ(ClosedWith(stream), "SESSION_LOST");
 }
 
+TEST_F(HubTest, ASessionThatIsNotRenewedIsNotVouchedFor) {
+  const AgentId agent = NewAgent();
+  const WatchId watch = hub_.OpenWatch();
+  const StreamId stream = Join(agent, Greeting(3));
+  const TaskRef task = NewTask();
+  SY_ASSERT_OK(hub_.Dispatch(watch, agent, epoch_, MakeWork(task, absl::Hours(1))));
+  Say(stream, 1, task, ReportKind::kAccept);
+  Commit();
+  const absl::Time welcomed = clock_.Now();
+  const absl::Duration trust = ports_.Take<Welcome>(stream).at(0).grace;
+  absl::Time heard = welcomed;
+  ledger_answers_ = false;
+  while (clock_.Now() < welcomed + absl::Seconds(30)) {
+    clock_.Advance(absl::Seconds(1));
+    ports_.sent.clear();
+    Beat(stream, {{task, HeldState::kRunning}}, 1, 3);
+    hub_.Tick();
+    for (const auto& asked : std::exchange(ports_.renewals, {})) hub_.Renewed(asked, absl::UnavailableError("away"));
+    if (!ports_.sent[stream].empty()) heard = clock_.Now();
+  }
+  EXPECT_GT(heard, welcomed);
+  EXPECT_LE(heard + trust, welcomed + absl::Seconds(30));
+  EXPECT_EQ(ClosedWith(stream), "");
+  EXPECT_TRUE(hub_.Holds(stream, task));
+  // What is to be said meanwhile waits.
+  hub_.Direct({.agent = agent, .ref = task, .kind = DirectiveKind::kCancel, .text = "by a user"});
+  EXPECT_THAT(ports_.Take<Cancel>(stream), IsEmpty());
+  clock_.Advance(rules_.renew);
+  hub_.Tick();
+  Renew();
+  EXPECT_THAT(ports_.Take<Cancel>(stream), SizeIs(1));
+  Beat(stream, {{task, HeldState::kRunning}}, 1, 3);
+  EXPECT_FALSE(ports_.Take<Reconcile>(stream).empty());
+}
+
+TEST_F(HubTest, AnAgentThatIsNotVouchedForIsOfferedToNobody) {
+  const AgentId agent = NewAgent();
+  const WatchId watch = hub_.OpenWatch();
+  const StreamId stream = Join(agent, Greeting(2));
+  EXPECT_EQ(Limit(watch), 2);
+  ledger_answers_ = false;
+  PassQuietly(stream, absl::Seconds(11), {});
+  EXPECT_EQ(Limit(watch), 0);
+  ports_.renewals.clear();
+  hub_.Renewed({{agent, epoch_}}, absl::UnavailableError("away"));
+  clock_.Advance(absl::Seconds(1));
+  hub_.Tick();
+  Renew();
+  Beat(stream, {}, 0, 2);
+  EXPECT_EQ(Limit(watch), 2);
+}
+
+TEST_F(HubTest, WhatASchedulerLeftBehindIsFoundAtTheLedger) {
+  const AgentId agent = NewAgent();
+  const WatchId gone = hub_.OpenWatch();
+  const WatchId watch = hub_.OpenWatch();
+  const StreamId stream = Join(agent, Greeting(3));
+  Renew();
+  hub_.CloseWatch(gone);
+  EXPECT_EQ(Limit(watch), 3);
+  PassQuietly(stream, rules_.undelivered + rules_.heartbeat, {});
+  ASSERT_THAT(ports_.lists, SizeIs(1));
+  // No answer is no answer.
+  hub_.Listed(agent, epoch_, absl::UnavailableError("away"));
+  PassQuietly(stream, rules_.heartbeat, {});
+  ASSERT_THAT(ports_.lists, SizeIs(2));
+  const TaskRef lost = NewTask();
+  const TaskRef ended = NewTask();
+  SY_ASSERT_OK(hub_.Dispatch(watch, agent, epoch_, MakeWork(ended)));
+  Say(stream, 1, ended, ReportKind::kComplete);
+  Commit();
+  ports_.Take<Assign>(stream);
+  std::vector<Work> owned;
+  owned.push_back(MakeWork(lost));
+  owned.push_back(MakeWork(ended));
+  owned.push_back(MakeWork(NewTask(), -absl::Seconds(1)));
+  owned.push_back({.ref = NewTask(), .body = nullptr});
+  hub_.Listed(agent, epoch_, std::move(owned));
+  const auto again = ports_.Take<Assign>(stream);
+  ASSERT_THAT(again, SizeIs(1));
+  EXPECT_EQ(again[0].ref, lost);
+  EXPECT_TRUE(again[0].redelivered);
+  // It was on its way all the same: sent once, and the credit counts.
+  const std::int64_t before = Limit(watch);
+  SY_ASSERT_OK(hub_.Dispatch(watch, agent, epoch_, MakeWork(lost)));
+  SY_ASSERT_OK(hub_.Dispatch(watch, agent, epoch_, MakeWork(lost)));
+  EXPECT_THAT(ports_.Take<Assign>(stream), IsEmpty());
+  EXPECT_EQ(Limit(watch), before + 1);
+  PassQuietly(stream, rules_.heartbeat * 2, {{lost, HeldState::kAssigned}});
+  EXPECT_THAT(ports_.lists, SizeIs(2));
+}
+
+TEST_F(HubTest, WhatHasNoSlotYetIsLookedForAgain) {
+  const AgentId agent = NewAgent();
+  const WatchId watch = hub_.OpenWatch();
+  const StreamId stream = Join(agent, Greeting(1));
+  const TaskRef first = NewTask();
+  SY_ASSERT_OK(hub_.Dispatch(watch, agent, epoch_, MakeWork(first, absl::Hours(1))));
+  hub_.CloseWatch(watch);
+  const auto pass = [&] {
+    for (int i = 0; i < 12; ++i) {
+      clock_.Advance(absl::Seconds(1));
+      Beat(stream, {{first, HeldState::kAssigned}}, 0, 1);
+      hub_.Tick();
+      Renew();
+    }
+  };
+  pass();
+  ASSERT_THAT(ports_.lists, SizeIs(1));
+  std::vector<Work> owned;
+  owned.push_back(MakeWork(first, absl::Hours(1)));
+  owned.push_back(MakeWork(NewTask(), absl::Hours(1)));
+  hub_.Listed(agent, epoch_, std::move(owned));
+  EXPECT_THAT(ports_.Take<Assign>(stream), SizeIs(1));
+  pass();
+  EXPECT_THAT(ports_.lists, SizeIs(2));
+}
+
 TEST_F(HubTest, CancelsAreRepeatedSparingly) {
   const AgentId agent = NewAgent();
   const WatchId watch = hub_.OpenWatch();
@@ -610,6 +740,30 @@ TEST_F(HubTest, ConfirmsOnlyWhatTheAgentHolds) {
   EXPECT_TRUE(ports_.Take<ConfirmResult>(stream).at(0).current);
   hub_.Confirmed(stream, 3, absl::UnavailableError("away"));
   EXPECT_TRUE(ports_.Take<ConfirmResult>(stream).at(0).unavailable);
+}
+
+TEST_F(HubTest, AsksTheLedgerOncePerTaskAndNotWithoutLimit) {
+  const AgentId agent = NewAgent();
+  const WatchId watch = hub_.OpenWatch();
+  const StreamId stream = Join(agent, Greeting(65));
+  std::vector<TaskRef> tasks;
+  for (int i = 0; i < 66; ++i) {
+    tasks.push_back(NewTask());
+    Beat(stream, {}, 0, 70);
+    SY_ASSERT_OK(hub_.Dispatch(watch, agent, epoch_, MakeWork(tasks.back())));
+  }
+  Beat(stream, {}, 0, 65);
+  hub_.Receive(stream, Confirm{.request = 1, .ref = tasks[0]}, 10);
+  hub_.Receive(stream, Confirm{.request = 2, .ref = tasks[0]}, 10);
+  EXPECT_THAT(ports_.confirms, SizeIs(1));
+  EXPECT_TRUE(ports_.Take<ConfirmResult>(stream).at(0).unavailable);
+  hub_.Confirmed(stream, 1, true);
+  for (int i = 0; i < 65; ++i) hub_.Receive(stream, Confirm{.request = 10 + i, .ref = tasks[i]}, 10);
+  EXPECT_THAT(ports_.confirms, SizeIs(66));
+  EXPECT_EQ(ClosedWith(stream), "");
+  hub_.Receive(stream, Confirm{.request = 99, .ref = tasks[65]}, 10);
+  EXPECT_THAT(ports_.confirms, SizeIs(66));
+  EXPECT_EQ(ClosedWith(stream), "FLOOD");
 }
 
 TEST_F(HubTest, DrainTellsEveryAgentAndTakesNoneInAnyMore) {

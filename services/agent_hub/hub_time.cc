@@ -3,6 +3,7 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
+#include "libs/base/log.h"
 #include "services/agent_hub/health_rules.h"
 #include "services/agent_hub/hub_errors.h"
 #include "services/agent_hub/hub_state.h"
@@ -14,6 +15,8 @@ namespace {
 constexpr std::size_t kTransitionsWritten = 20;
 constexpr std::size_t kMaxObservations = 2'000;
 constexpr std::size_t kMaxRenewals = 10'000;
+// How much sooner a renewal is repeated that failed.
+constexpr int kRenewRetry = 5;
 constexpr absl::Duration kPrune = absl::Seconds(10);
 // Of an agent whose state changes only among idle, assigned and working.
 constexpr absl::Duration kOrdinaryRecord = absl::Seconds(5);
@@ -40,6 +43,7 @@ void Hub::Tick() {
 
   if (now >= renew_at_ && renewing_ == 0 && live_ > 0) {
     renew_at_ = now + rules_.renew;
+    renew_sent_ = now;
     std::vector<std::pair<AgentId, std::int64_t>> sessions;
     for (const auto& [id, agent] : agents_) {
       if (agent->stream.has_value()) sessions.emplace_back(id, agent->epoch);
@@ -81,7 +85,12 @@ void Hub::TickAgent(Agent& agent, absl::Time now) {
   }
   Stream* const stream = FindStream(*agent.stream);
   if (stream == nullptr) return;
+  if (agent.unsaid_lost) return Cut(*stream, LedgerUnavailable());
   bool changed = false;
+  if (!agent.silent && MustBeSilent(agent)) {
+    LogDebug("an agent's session is not renewed, so nothing is said to it", {{"agent", agent.name}});
+    agent.silent = changed = true;
+  }
   if (!stream->paused) {
     const absl::Duration silence = now - agent.last_heard;
     if (silence > rules_.heartbeat * 3) return Cut(*stream, HeartbeatMissing());
@@ -130,7 +139,7 @@ void Hub::CheckAcceptance(Agent& agent, absl::Time now) {
 
 void Hub::Audit(Agent& agent, absl::Time now) {
   agent.audit_at = now + rules_.audit;
-  bool due = false;
+  bool due = agent.unsure;
   agent.held.ForEach([&](const TaskRef&, const HeldEntry& entry) {
     due |= !entry.dropping && entry.state != HeldState::kDone && now - entry.sure >= rules_.audit;
   });
@@ -140,8 +149,11 @@ void Hub::Audit(Agent& agent, absl::Time now) {
 void Hub::Renewed(const std::vector<std::pair<AgentId, std::int64_t>>& asked,
                   absl::StatusOr<std::vector<AgentId>> renewed) {
   --renewing_;
-  // While the ledger is away the leases stand still.
-  if (!renewed.ok()) return;
+  // While the ledger is away for everybody the leases stand still; whether it is only for this hub is not known here.
+  if (!renewed.ok()) {
+    renew_at_ = std::min(renew_at_, clock_.Now() + rules_.renew / kRenewRetry);
+    return;
+  }
   if (std::exchange(directives_lost_, false)) {
     for (const auto& [id, agent] : agents_) {
       if (!agent->stream.has_value()) continue;
@@ -154,10 +166,26 @@ void Hub::Renewed(const std::vector<std::pair<AgentId, std::int64_t>>& asked,
   const absl::flat_hash_set<AgentId> alive(renewed->begin(), renewed->end());
   for (const auto& [id, epoch] : asked) {
     Agent* const agent = FindAgent(id);
-    if (agent == nullptr || agent->epoch != epoch || alive.contains(id) || !agent->stream.has_value()) continue;
-    if (Stream* const stream = FindStream(*agent->stream)) Cut(*stream, SessionLost());
+    if (agent == nullptr || agent->epoch != epoch || !agent->stream.has_value()) continue;
+    if (alive.contains(id)) {
+      agent->renewed = std::max(agent->renewed, renew_sent_);
+      SpeakAgain(*agent);
+    } else if (Stream* const stream = FindStream(*agent->stream))
+      Cut(*stream, SessionLost());
   }
   Settle();
+}
+
+absl::Duration Hub::TrustOf(const Agent& agent) const {
+  return std::max(agent.lease - 2 * rules_.renew, agent.lease / 2);
+}
+
+bool Hub::MustBeSilent(const Agent& agent) const { return clock_.Now() - agent.renewed > agent.lease - TrustOf(agent); }
+
+void Hub::SpeakAgain(Agent& agent) {
+  if (MustBeSilent(agent)) return;
+  for (ToAgent& message : std::exchange(agent.unsaid, {})) Send(agent, std::move(message));
+  if (std::exchange(agent.silent, false)) Refresh(agent, "renewed");
 }
 
 absl::Duration Hub::reconnect_after(std::size_t position) const {

@@ -14,6 +14,8 @@ namespace {
 // Dispatched beyond the slots of an agent: more than a scheduler can cause that acts on credits a moment old.
 constexpr std::size_t kMaxWaiting = 64;
 constexpr std::size_t kMaxAcceptTimes = 1024;
+// Questions of one stream at once; more only where as many tasks may run.
+constexpr int kMaxConfirms = 64;
 
 bool IsFinal(ReportKind kind) {
   return kind == ReportKind::kReject || kind == ReportKind::kComplete || kind == ReportKind::kFail ||
@@ -26,7 +28,14 @@ absl::Status Hub::Dispatch(WatchId watch, const AgentId& id, std::int64_t epoch,
   Agent* const agent = FindAgent(id);
   if (agent == nullptr || !agent->stream.has_value()) return AgentNotHere();
   if (agent->epoch != epoch) return StaleSession();
-  if (agent->held.Find(work.ref) != nullptr) return absl::OkStatus();
+  if (HeldEntry* const entry = agent->held.Find(work.ref)) {
+    if (std::exchange(entry->unspent, false)) {
+      book_.Use(watch, id);
+      Refresh(*agent, "assigned");
+      Settle();
+    }
+    return absl::OkStatus();
+  }
   const auto is_same = [&](const Work& waiting) { return waiting.ref == work.ref; };
   if (std::any_of(agent->waiting.begin(), agent->waiting.end(), is_same)) return absl::OkStatus();
   if (agent->facts.quarantine.has_value()) return AgentNotHere();
@@ -122,6 +131,8 @@ void Hub::OnHeartbeat(Stream& stream, Agent& agent, const Heartbeat& heartbeat) 
 void Hub::AskOwned(Agent& agent) {
   if (agent.listing) return;
   agent.listing = true;
+  agent.listing_unsure = std::exchange(agent.unsure, false);
+  agent.held.WatchRemovals(true);
   agent.held.ForEach([](const TaskRef&, HeldEntry& entry) { entry.asked = true; });
   ports_.ListAssigned(agent.id, agent.epoch);
 }
@@ -130,8 +141,13 @@ void Hub::Listed(const AgentId& id, std::int64_t epoch, absl::StatusOr<std::vect
   Agent* const agent = FindAgent(id);
   if (agent == nullptr || !agent->stream.has_value() || agent->epoch != epoch) return;
   agent->listing = false;
-  if (!owned.ok()) return;
+  const bool unsure = std::exchange(agent->listing_unsure, false);
   const absl::Time now = clock_.Now();
+  if (!owned.ok()) {
+    agent->unsure |= unsure;
+    if (unsure) agent->audit_at = std::min(agent->audit_at, now + rules_.heartbeat);
+    return;
+  }
   bool any_missing = false;
   agent->held.ForEach([&](const TaskRef&, const HeldEntry& entry) { any_missing |= entry.missing; });
   for (Work& work : *owned) {
@@ -140,13 +156,29 @@ void Hub::Listed(const AgentId& id, std::int64_t epoch, absl::StatusOr<std::vect
       entry->asked = false;
       entry->sure = now;
     }
-    // One that is unknown here may be on its way from a scheduler: it is harmless to be early. Or it has just ended, so
-    // nothing is sent where nothing is missing.
-    if (entry == nullptr ? any_missing : entry->missing && !entry->dropping && entry->state != HeldState::kDone) {
+    if (entry != nullptr) {
+      if (!entry->missing || entry->dropping || entry->state == HeldState::kDone) continue;
       SendWork(*agent, std::move(work), true);
-      agent->held.Find(work.ref)->missing = false;
+      entry->missing = false;
+      continue;
     }
+    const auto is_same = [&](const Work& waiting) { return waiting.ref == work.ref; };
+    if (agent->held.WasRemoved(work.ref) || std::any_of(agent->waiting.begin(), agent->waiting.end(), is_same))
+      continue;
+    // One that is unknown here may be on its way from a scheduler: it is harmless to be early. Or it has just ended, so
+    // what was accepted is not sent where nothing is missing.
+    const bool undelivered = work.accept_by != absl::InfiniteFuture() && work.accept_by > now;
+    if (!any_missing && !undelivered) continue;
+    if (undelivered && (agent->facts.quarantine.has_value() || agent->held.occupied() >= agent->facts.slots)) {
+      agent->unsure = true;
+      agent->audit_at = std::min(agent->audit_at, now + rules_.heartbeat);
+      continue;
+    }
+    const TaskRef ref = work.ref;
+    SendWork(*agent, std::move(work), true);
+    agent->held.Find(ref)->unspent = undelivered;
   }
+  agent->held.WatchRemovals(false);
   // What is missing there and unknown to the ledger is over.
   std::vector<TaskRef> gone;
   std::vector<TaskRef> lost;
@@ -309,9 +341,26 @@ void Hub::ReleasePaused() {
   });
 }
 
+void Hub::OnConfirm(Stream& stream, Agent& agent, const agent_hub::Confirm& confirm) {
+  for (const auto& [request, ref] : stream.confirming) {
+    // One question at a time; it is asked again.
+    if (ref == confirm.ref) return Send(agent, ConfirmResult{.request = confirm.request, .unavailable = true});
+  }
+  const int limit = std::max(kMaxConfirms, agent.facts.slots);
+  if (static_cast<int>(stream.confirming.size()) >= limit) {
+    return Punish(stream, "FLOOD", "more questions at once than the limit");
+  }
+  stream.confirming.emplace_back(confirm.request, confirm.ref);
+  ports_.Confirm(stream.id, confirm.request, confirm.ref);
+}
+
 void Hub::Confirmed(StreamId id, std::int64_t request, absl::StatusOr<bool> current) {
   Agent* const agent = FindLive(id);
   if (agent == nullptr) return;
+  auto& confirming = FindStream(id)->confirming;
+  const auto asked =
+      std::find_if(confirming.begin(), confirming.end(), [&](const auto& entry) { return entry.first == request; });
+  if (asked != confirming.end()) confirming.erase(asked);
   const bool unavailable = !current.ok() && IsPassing(current.status());
   Send(*agent, ConfirmResult{.request = request, .current = current.ok() && *current, .unavailable = unavailable});
   Settle();
@@ -322,6 +371,16 @@ void Hub::Withdraw(Agent& agent, const TaskRef& ref, std::string_view reason) {
   if (entry == nullptr || entry->dropping) return;
   agent.held.Drop(*entry);
   Send(agent, Cancel{.ref = ref, .reason = std::string(reason), .withdrawn = true});
+}
+
+void Hub::CloseWatch(WatchId watch) {
+  book_.Close(watch);
+  const absl::Time now = clock_.Now();
+  for (const auto& [id, agent] : agents_) {
+    if (!agent->stream.has_value()) continue;
+    agent->unsure = true;
+    agent->audit_at = std::min(agent->audit_at, now + rules_.undelivered + rules_.heartbeat * ShareOf(id));
+  }
 }
 
 void Hub::DirectivesLost() { directives_lost_ = true; }

@@ -204,7 +204,7 @@ absl::Status LiveHub::Connect(const rpc::CallContext& call, std::shared_ptr<Agen
                      .draining = [this](const absl::Status&) { Drain(); },
                      .ended =
                          [this, id] {
-                           With([&](Hub& hub) {
+                           With([&](Hub& hub) ABSL_NO_THREAD_SAFETY_ANALYSIS {
                              hub.Closed(id);
                              outbox_->Remove(id);
                            });
@@ -262,7 +262,7 @@ absl::Status LiveHub::Watch(std::shared_ptr<CapacityStream> stream) {
   }
   stream->OnIdle([this, watch] { SendNews(watch); });
   stream->OnClosed([this, watch] {
-    With([&](Hub& hub) {
+    With([&](Hub& hub) ABSL_NO_THREAD_SAFETY_ANALYSIS {
       hub.CloseWatch(watch);
       readers_.erase(watch);
     });
@@ -302,7 +302,7 @@ void LiveHub::SendNews(WatchId watch) {
 
 void LiveHub::Dispatch(av1::DispatchRequest& request, av1::DispatchResponse& response) {
   response.mutable_results()->Reserve(request.items_size());
-  With([&](Hub& hub) {
+  With([&](Hub& hub) ABSL_NO_THREAD_SAFETY_ANALYSIS {
     WatchId watch{};
     for (const auto& [id, reader] : readers_) {
       if (reader.name == request.watch_id()) watch = id;
@@ -339,7 +339,7 @@ void LiveHub::Touched(const AgentRecord& record) {
 
 void LiveHub::Tick() {
   bool close = false;
-  With([&](Hub& hub) {
+  With([&](Hub& hub) ABSL_NO_THREAD_SAFETY_ANALYSIS {
     hub.Tick();
     close = close_at_.has_value() && deps_.clock.Now() >= *close_at_;
   });
@@ -383,7 +383,7 @@ void LiveHub::Measure() {
 }
 
 void LiveHub::Drain() {
-  With([&](Hub& hub) {
+  With([&](Hub& hub) ABSL_NO_THREAD_SAFETY_ANALYSIS {
     if (!close_at_.has_value()) close_at_ = deps_.clock.Now() + kLeave;
     hub.Drain();
   });

@@ -129,6 +129,7 @@ absl::StatusOr<Work> ToWork(const Assignment& assignment) {
   work.working_directory = command.working_directory();
   work.stdin_data = command.stdin();
   work.network = spec.effects() == queue::EFFECTS_NETWORK;
+  work.inside_only = !assignment.beyond_workspace;
   work.limits.time = ToDuration(spec.time_limits().run());
   return work;
 }

@@ -63,7 +63,7 @@ class AgentLoop::Stream final : public HubStreamEvents {
 class AgentLoop::Checker final : public WorkChecker {
  public:
   explicit Checker(std::vector<Backend*> backends) : backends_(std::move(backends)) {}
-  absl::Status Check(const Assignment& assignment) override;
+  absl::Status Check(Assignment& assignment) override;
 
  private:
   const std::vector<Backend*> backends_;

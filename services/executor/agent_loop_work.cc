@@ -23,13 +23,16 @@ void AgentLoop::Sink::OnFinished(Evidence evidence) {
   state_.Post([&state = state_, key = key_, evidence = std::move(evidence)] { state.Finished(key, evidence); });
 }
 
-absl::Status AgentLoop::Checker::Check(const Assignment& assignment) {
-  const absl::StatusOr<Work> work = ToWork(assignment);
+absl::Status AgentLoop::Checker::Check(Assignment& assignment) {
+  absl::StatusOr<Work> work = ToWork(assignment);
   if (!work.ok()) return work.status();
+  work->inside_only = false;
   absl::Status last = MakeError(absl::StatusCode::kInvalidArgument, "UNSUPPORTED", "no back end is enabled");
   for (const Backend* backend : backends_) {
     last = backend->Check(*work);
-    if (last.ok()) return last;
+    if (!last.ok()) continue;
+    assignment.beyond_workspace = assignment.beyond_workspace || backend->ReachesBeyond(*work);
+    return last;
   }
   return last;
 }

@@ -72,6 +72,8 @@ struct AgentProcess::Parts {
 
   absl::Status Make();
   void AddMetrics();
+  // The one of the stream that stands, or stood last.
+  agent::v1::AgentAdminService::StubInterface& ConnectedHub();
 
   const config::v1::ExecutorConfig config;
   UniqueFd lock;
@@ -88,7 +90,8 @@ struct AgentProcess::Parts {
   rpc::FileTokenSource tokens;
   rpc::Caller caller;
   std::unique_ptr<GrpcHubDialer> dialer;
-  std::unique_ptr<agent::v1::AgentAdminService::Stub> admin;
+  // One for each address of the dialer.
+  std::vector<std::unique_ptr<agent::v1::AgentAdminService::Stub>> admins;
   StatusFile status_file;
   std::unique_ptr<AgentLoop> loop;
   std::vector<std::unique_ptr<telemetry::Probe>> probes;
@@ -126,8 +129,11 @@ absl::Status AgentProcess::Parts::Make() {
                                                                         .resources = resources.get(),
                                                                         .slow = tests});
   loop->SetObserver([this](const AgentStatus& status) { status_file.Write(status); });
-  admin = agent::v1::AgentAdminService::NewStub(dialer->channel(0));
-  token_keeper = std::make_unique<TokenKeeper>(TokenFile(config), *admin, caller);
+  for (std::size_t i = 0; i < dialer->addresses(); ++i) {
+    admins.push_back(agent::v1::AgentAdminService::NewStub(dialer->channel(i)));
+  }
+  token_keeper = std::make_unique<TokenKeeper>(
+      TokenFile(config), [this]() -> agent::v1::AgentAdminService::StubInterface& { return ConnectedHub(); }, caller);
   keep_token = std::make_unique<PeriodicTask>(
       "token",
       [this] {
@@ -141,6 +147,14 @@ absl::Status AgentProcess::Parts::Make() {
     SY_ASSIGN_OR_RETURN(metrics_server, telemetry::MetricsServer::Start(config.metrics_listen(), metrics));
   }
   return absl::OkStatus();
+}
+
+agent::v1::AgentAdminService::StubInterface& AgentProcess::Parts::ConnectedHub() {
+  const std::string address = loop->status().address;
+  for (std::size_t i = 0; i < dialer->addresses(); ++i) {
+    if (dialer->address(i) == address) return *admins[i];
+  }
+  return *admins[0];
 }
 
 void AgentProcess::Parts::AddMetrics() {

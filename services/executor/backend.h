@@ -44,6 +44,8 @@ struct Work {
   std::string stdin_data;
   // The work asks for the network; only a rule that grants it allows this.
   bool network = false;
+  // It was not confirmed and is not stopped when the lease ends: whatever would reach beyond its folder is refused.
+  bool inside_only = false;
   // Only `time` is given by tasks.
   Limits limits;
 };
@@ -162,6 +164,9 @@ class Backend {
   // OK when Start would take this work now. Otherwise what Start would return: PERMISSION_DENIED, reason NOT_ALLOWED;
   // INVALID_ARGUMENT, reason INVALID_WORK; UNAVAILABLE, reason SANDBOX_UNAVAILABLE or SHUTTING_DOWN.
   virtual absl::Status Check(const Work& work) const = 0;
+  // Whether work that Check takes could change more than its own folder, as far as the back end grants it, whatever the
+  // task says.
+  virtual bool ReachesBeyond(const Work&) const { return false; }
   // Comes back at once. When it is not OK, `sink` is never called.
   virtual absl::StatusOr<std::unique_ptr<BackendRun>> Start(const Work& work, BackendSink& sink) = 0;
   // Tries the back end for real, as a task would use it. Blocks, at most 10 s.

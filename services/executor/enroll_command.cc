@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "libs/app/command_line.h"
 #include "libs/base/log.h"
+#include "libs/base/status.h"
 #include "libs/base/strings.h"
 #include "libs/rpc/lifecycle.h"
 #include "services/executor/commands.h"
@@ -33,8 +34,10 @@ const app::Program kProgram = {
         "it\n"
         "was received, run and completed. Started as root it works as the user that owns data_dir, and starts the\n"
         "service yard-agent where systemd knows it.\n\n"
+        "STRING is a secret while it is good: other users of this machine see what stands on a command line, shells\n"
+        "keep it; \"-\" avoids both.\n\n"
         "  --no-start              do not start the service\n"
-        "  --force                 also when this machine is enrolled and its token works",
+        "  --force                 also when this machine is enrolled, and its token works or its hub is away",
     .service = "yard-agent",
     .sections = {"hub", "sandbox", "backends"},
     .usage = "STRING [flags]"};
@@ -57,11 +60,22 @@ int EnrollHere(const config::v1::ExecutorConfig& config, const agent::v1::Enroll
         kName, absl::StrCat("a yard-agent runs on ", config.data_dir(), "; stop it first: systemctl stop yard-agent"),
         app::kExitError);
   }
-  std::string name;
-  if (!force && access(TokenFile(config).c_str(), F_OK) == 0 && CheckToken(config, &name).ok()) {
-    return Complain(kName,
-                    absl::StrCat("this machine is enrolled as ", name, ", and its token works; --force replaces it"),
-                    app::kExitError);
+  if (!force && access(TokenFile(config).c_str(), F_OK) == 0) {
+    std::string name;
+    const absl::Status works = CheckToken(config, &name);
+    if (works.ok()) {
+      return Complain(kName,
+                      absl::StrCat("this machine is enrolled as ", name, ", and its token works; --force replaces it"),
+                      app::kExitError);
+    }
+    const bool useless =
+        absl::IsUnauthenticated(works) || absl::IsPermissionDenied(works) || ReasonOf(works) == "NOT_ENROLLED";
+    if (!useless) {
+      return Complain(kName,
+                      absl::StrCat("this machine is enrolled, and whether its token works could not be asked: ",
+                                   Describe(works), "; --force replaces it"),
+                      app::kExitError);
+    }
   }
   if (const absl::Status status = Redeem(config, bundle, Tell); !status.ok()) {
     return Complain(kName, Describe(status), app::kExitError);

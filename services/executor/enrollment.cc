@@ -47,10 +47,8 @@ absl::Status Explain(const absl::Status& status, const std::string& address) {
   return Annotate(status, absl::StrCat("the hub at ", address));
 }
 
-}  // namespace
-
-absl::Status Redeem(const config::v1::ExecutorConfig& config, const agent::v1::EnrollmentBundle& bundle,
-                    const Say& say) {
+absl::Status Exchange(const config::v1::ExecutorConfig& config, const agent::v1::EnrollmentBundle& bundle,
+                      const std::string& authority_file, const Say& say) {
   const DisciplinedClock clock;
   const absl::Time expires = absl::FromUnixSeconds(bundle.expire_time().seconds());
   if (bundle.has_expire_time() && clock.Now() > expires + absl::Minutes(5)) {
@@ -58,11 +56,9 @@ absl::Status Redeem(const config::v1::ExecutorConfig& config, const agent::v1::E
                      absl::StrCat("the enrolment expired at ", absl::FormatTime(expires),
                                   ", by this machine's clock; make a new one with `yard agent enroll NAME`"));
   }
-  SY_RETURN_IF_ERROR(PrepareDataDir(config.data_dir()));
   const std::string pending = config.data_dir() + "/enroll.pending";
   SY_ASSIGN_OR_RETURN(const std::string request_id, RequestId(pending, bundle.token()));
-  SY_RETURN_IF_ERROR(SaveEnrollment(config.data_dir(), bundle));
-  SY_ASSIGN_OR_RETURN(const HubAccess hub, FindHub(config));
+  SY_ASSIGN_OR_RETURN(const HubAccess hub, FindHub(config, bundle, authority_file));
 
   agent::v1::RedeemEnrollmentRequest request;
   request.set_token(bundle.token());
@@ -82,6 +78,7 @@ absl::Status Redeem(const config::v1::ExecutorConfig& config, const agent::v1::E
         rpc::CallUnary(caller, *stub, &agent::v1::AgentAdminService::StubInterface::RedeemEnrollment, request,
                        {.timeout = absl::Seconds(10), .idempotent = true});
     if (answer.ok()) {
+      SY_RETURN_IF_ERROR(SaveEnrollment(config.data_dir(), bundle));
       SY_RETURN_IF_ERROR(ReplaceFile(TokenFile(config), absl::StrCat(answer->token(), "\n")));
       unlink(pending.c_str());
       say(absl::StrCat("enrolled as ", answer->name(), "; the token is in ", TokenFile(config)));
@@ -95,6 +92,19 @@ absl::Status Redeem(const config::v1::ExecutorConfig& config, const agent::v1::E
     say(absl::StrCat("no answer from ", address, ": ", answer.status().message()));
   }
   return last;
+}
+
+}  // namespace
+
+absl::Status Redeem(const config::v1::ExecutorConfig& config, const agent::v1::EnrollmentBundle& bundle,
+                    const Say& say) {
+  SY_RETURN_IF_ERROR(PrepareDataDir(config.data_dir()));
+  // What works now stays as it is until the hub has answered.
+  const std::string authority_file = config.data_dir() + "/enroll.ca.pem";
+  SY_RETURN_IF_ERROR(ReplaceFile(authority_file, bundle.ca_pem()));
+  const absl::Status status = Exchange(config, bundle, authority_file, say);
+  unlink(authority_file.c_str());
+  return status;
 }
 
 absl::StatusOr<std::string> RunUntilProbed(const config::v1::ExecutorConfig& config, absl::Duration timeout,

@@ -15,9 +15,9 @@ namespace switchyard::executor {
 // Tells people how far it is.
 using Say = std::function<void(std::string_view)>;
 
-// Exchanges the one-time token for this executor's own and keeps it with the way to the hub. May be repeated after any
-// failure: the hub knows the try again by a request id that is kept until then. ENROLLMENT_UNKNOWN, ENROLLMENT_EXPIRED,
-// or why no hub answered.
+// Exchanges the one-time token for this executor's own and keeps it with the way to the hub; an earlier enrolment
+// stays until the hub has answered. May be repeated after any failure: the hub knows the try again by a request id that
+// is kept until then. ENROLLMENT_UNKNOWN, ENROLLMENT_EXPIRED, or why no hub answered.
 absl::Status Redeem(const config::v1::ExecutorConfig& config, const agent::v1::EnrollmentBundle& bundle,
                     const Say& say);
 

@@ -49,7 +49,7 @@ void ExecutorCore::OnWelcome(const Welcomed& welcome) {
   heartbeat_at_ = clock_.Now() + welcome.heartbeat_offset;
   heartbeats_ = last_assignment_ = sent_through_ = 0;
   for (auto& [key, task] : tasks_) {
-    task.asked = false;
+    task.asked = task.confirmed = false;
     task.confirm_at = absl::InfinitePast();
   }
   for (const TaskKey& key : welcome.drop) Forget(key);
@@ -59,6 +59,7 @@ void ExecutorCore::OnStreamEnded() {
   session_ = false;
   heartbeat_at_ = absl::InfiniteFuture();
   sent_through_ = 0;
+  for (auto& [key, task] : tasks_) task.confirmed = false;
   loose_.clear();
   // What was rejected comes again when it still is ours, and is looked at anew.
   std::erase_if(reports_, [](const auto& entry) { return entry.second.report.kind == ReportKind::kReject; });
@@ -110,7 +111,7 @@ void ExecutorCore::Take(Assignment assignment) {
   Say(key, ReportKind::kAccept);
 }
 
-ExecutorCore::Objection ExecutorCore::ObjectionTo(const Assignment& assignment) {
+ExecutorCore::Objection ExecutorCore::ObjectionTo(Assignment& assignment) {
   if (std::find(past_.begin(), past_.end(), assignment.key) != past_.end()) {
     return {.reason = "ALREADY_FINISHED", .message = "this executor is done with it already"};
   }
@@ -163,12 +164,22 @@ void ExecutorCore::StartWaiting() {
   for (auto& [key, task] : tasks_) {
     if (going >= static_cast<std::size_t>(limits_.slots)) return;
     if (task.stage != Stage::kWaiting) continue;
-    if (task.assignment.beyond_workspace && !task.confirmed) {
+    if (task.assignment.beyond_workspace && (!task.confirmed || LeaseOver())) {
       task.stage = Stage::kConfirming;
+      task.asked = task.confirmed = false;
       continue;
     }
     task.stage = Stage::kStarting;
     ++going;
+  }
+}
+
+// What was ours when it was asked may be somebody else's by the time a slot or the journal is free.
+void ExecutorCore::ForgetConfirmations() {
+  for (auto& [key, task] : tasks_) {
+    if (!task.confirmed || task.stage == Stage::kRunning || task.stage == Stage::kBlocked) continue;
+    task.confirmed = false;
+    task.confirm_at = clock_.Now() + limits_.confirm_retry;
   }
 }
 

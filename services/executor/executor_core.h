@@ -32,7 +32,8 @@ struct CoreLimits {
 class WorkChecker {
  public:
   virtual ~WorkChecker() = default;
-  virtual absl::Status Check(const Assignment& assignment) = 0;
+  // Raises beyond_workspace where it would do more than the task says.
+  virtual absl::Status Check(Assignment& assignment) = 0;
 };
 
 struct HelloFacts {
@@ -146,6 +147,7 @@ class ExecutorCore {
     Stage stage = Stage::kWaiting;
     Ending ending = Ending::kNone;
     std::string ending_reason;
+    // Good for the Commit that follows, and for the session.
     bool confirmed = false;
     absl::Time confirm_at = absl::InfinitePast();
     bool asked = false;
@@ -166,7 +168,7 @@ class ExecutorCore {
     // Whenever the task comes.
     bool permanent = false;
   };
-  Objection ObjectionTo(const Assignment& assignment);
+  Objection ObjectionTo(Assignment& assignment);
   void Refuse(const Assignment& assignment, const Objection& objection);
   Report& Say(const TaskKey& key, ReportKind kind);
   void Stop(Task& task, Ending ending, std::string_view reason);
@@ -174,6 +176,8 @@ class ExecutorCore {
   void End(Task& task, Report end);
   void Forget(const TaskKey& key);
   void StartWaiting();
+  void ForgetConfirmations();
+  bool LeaseOver() const { return lease_over_ || clock_.Now() >= lease_end(); }
   bool Save();
   void GiveBackUnsaved(std::string_view reason);
   int busy() const;

@@ -39,6 +39,7 @@ Actions ExecutorCore::Commit() {
     running_.insert(key);
     actions_.start.push_back(task.assignment);
   }
+  ForgetConfirmations();
   sendable_through_ = next_number_ - 1;
   return std::exchange(actions_, {});
 }

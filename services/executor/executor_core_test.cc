@@ -26,8 +26,12 @@ TaskKey Key(const std::string& id, std::int64_t generation = 1) { return {.task_
 
 class FakeChecker final : public WorkChecker {
  public:
-  absl::Status Check(const Assignment&) override { return answer; }
+  absl::Status Check(Assignment& assignment) override {
+    if (raises) assignment.beyond_workspace = true;
+    return answer;
+  }
   absl::Status answer;
+  bool raises = false;
 };
 
 // "accept a", "reject b NO_SLOT".
@@ -319,6 +323,62 @@ TEST_F(ExecutorCoreTest, WorkThatIsNotConfirmedIsForgotten) {
   core_->OnConfirmation(Key("a"), Confirmation::kStale);
   EXPECT_THAT(Started(core_->Commit()), IsEmpty());
   EXPECT_THAT(Held(), IsEmpty());
+}
+
+TEST_F(ExecutorCoreTest, AConfirmationThatDidNotStartTheWorkIsAskedForAgain) {
+  Welcome();
+  Assign({Given(Key("a"), true)});
+  EXPECT_THAT(core_->TakeConfirms(), ElementsAre(Key("a")));
+  journal_.FailWith(MakeError(absl::StatusCode::kResourceExhausted, "DISK_FULL", "no space left"));
+  core_->OnConfirmation(Key("a"), Confirmation::kCurrent);
+  EXPECT_THAT(Started(core_->Commit()), IsEmpty());
+  journal_.FailWith(absl::OkStatus());
+  core_->OnStreamEnded();
+  clock_.Advance(kGrace * 2);
+  core_->Tick();
+  EXPECT_THAT(Started(core_->Commit()), IsEmpty()) << "the lease ended";
+  Welcome();
+  EXPECT_THAT(Started(core_->Commit()), IsEmpty());
+  EXPECT_THAT(core_->TakeConfirms(), ElementsAre(Key("a")));
+  core_->OnConfirmation(Key("a"), Confirmation::kCurrent);
+  EXPECT_THAT(Started(core_->Commit()), ElementsAre("a"));
+}
+
+TEST_F(ExecutorCoreTest, AConfirmationEndsWithItsSession) {
+  Welcome();
+  Assign({Given(Key("a"), true)});
+  core_->TakeConfirms();
+  core_->OnConfirmation(Key("a"), Confirmation::kCurrent);
+  core_->OnStreamEnded();
+  EXPECT_THAT(Started(core_->Commit()), IsEmpty());
+  Welcome();
+  EXPECT_THAT(core_->TakeConfirms(), ElementsAre(Key("a")));
+}
+
+TEST_F(ExecutorCoreTest, NothingWithOuterEffectsStartsAfterTheLease) {
+  Welcome();
+  Assign({Given(Key("a"), true)});
+  core_->TakeConfirms();
+  clock_.Advance(kGrace);
+  core_->OnConfirmation(Key("a"), Confirmation::kCurrent);
+  EXPECT_THAT(Started(core_->Commit()), IsEmpty());
+  core_->OnHeard();
+  EXPECT_THAT(core_->TakeConfirms(), ElementsAre(Key("a")));
+  core_->OnConfirmation(Key("a"), Confirmation::kCurrent);
+  EXPECT_THAT(Started(core_->Commit()), ElementsAre("a"));
+}
+
+TEST_F(ExecutorCoreTest, WorkThatTheBackEndGrantsMoreThanItSaysIsFencedToo) {
+  checker_.raises = true;
+  Welcome();
+  EXPECT_THAT(Assign({Given(Key("a"))}), IsEmpty());
+  EXPECT_THAT(core_->TakeConfirms(), ElementsAre(Key("a")));
+  core_->OnConfirmation(Key("a"), Confirmation::kCurrent);
+  EXPECT_THAT(Started(core_->Commit()), ElementsAre("a"));
+  core_->OnStreamEnded();
+  clock_.Advance(kGrace);
+  core_->Tick();
+  EXPECT_THAT(core_->Commit().cancel, ElementsAre(Key("a")));
 }
 
 TEST_F(ExecutorCoreTest, WhenTheLeaseEndsWorkWithOuterEffectsStopsAndTheRestGoesOn) {

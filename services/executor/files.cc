@@ -60,22 +60,27 @@ std::string TokenFile(const config::v1::ExecutorConfig& config) {
 std::string JournalFile(const config::v1::ExecutorConfig& config) { return config.data_dir() + "/journal.db"; }
 
 absl::StatusOr<HubAccess> FindHub(const config::v1::ExecutorConfig& config) {
+  return FindHub(config, LoadEnrollment(config.data_dir()).value_or(agent::v1::EnrollmentBundle()),
+                 AuthorityFile(config.data_dir()));
+}
+
+absl::StatusOr<HubAccess> FindHub(const config::v1::ExecutorConfig& config,
+                                  const agent::v1::EnrollmentBundle& enrollment, const std::string& authority_file) {
   const config::v1::HubConfig& hub = config.hub();
   HubAccess access{.addresses = {hub.addresses().begin(), hub.addresses().end()},
                    .tls = {.ca_file = hub.ca_file(),
                            .cert_file = hub.cert_file(),
                            .key_file = hub.key_file(),
                            .server_name = hub.server_name()},
-                   .token_file = TokenFile(config)};
-  const absl::StatusOr<agent::v1::EnrollmentBundle> enrolled = LoadEnrollment(config.data_dir());
-  if (enrolled.ok()) {
-    access.name = enrolled->name();
+                   .token_file = TokenFile(config),
+                   .name = enrollment.name()};
+  if (!enrollment.addresses().empty()) {
     if (access.addresses.empty()) {
-      access.addresses.assign(enrolled->addresses().begin(), enrolled->addresses().end());
-      if (access.tls.server_name.empty()) access.tls.server_name = enrolled->server_name();
+      access.addresses.assign(enrollment.addresses().begin(), enrollment.addresses().end());
+      if (access.tls.server_name.empty()) access.tls.server_name = enrollment.server_name();
     }
-    if (access.tls.ca_file.empty() && !enrolled->insecure()) {
-      access.tls.ca_file = enrolled->ca_pem().empty() ? kSystemAuthorities : AuthorityFile(config.data_dir());
+    if (access.tls.ca_file.empty() && !enrollment.insecure()) {
+      access.tls.ca_file = enrollment.ca_pem().empty() ? kSystemAuthorities : authority_file;
     }
   }
   if (access.addresses.empty()) {
@@ -157,6 +162,13 @@ absl::StatusOr<agent::v1::EnrollmentBundle> ParseEnrollment(std::string_view tex
     }
   }
   return bundle;
+}
+
+void HideEnrollment(int argc, char** argv) {
+  for (int i = 1; i < argc; ++i) {
+    char* const begin = std::strstr(argv[i], std::string(kBundlePrefix).c_str());
+    if (begin != nullptr) std::memset(begin, 'x', std::strlen(begin));
+  }
 }
 
 absl::Status SaveEnrollment(const std::string& data_dir, const agent::v1::EnrollmentBundle& bundle) {

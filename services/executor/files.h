@@ -25,6 +25,9 @@ struct HubAccess {
 };
 // FAILED_PRECONDITION, reason NOT_ENROLLED, when nothing says where the hub is.
 absl::StatusOr<HubAccess> FindHub(const config::v1::ExecutorConfig& config);
+// The same for an enrolment that is not kept yet, whose authority stands in `authority_file`.
+absl::StatusOr<HubAccess> FindHub(const config::v1::ExecutorConfig& config,
+                                  const agent::v1::EnrollmentBundle& enrollment, const std::string& authority_file);
 
 std::string TokenFile(const config::v1::ExecutorConfig& config);
 std::string JournalFile(const config::v1::ExecutorConfig& config);
@@ -41,6 +44,8 @@ absl::StatusOr<std::string> ReadSmallFile(const std::string& path);
 
 // What `yard agent enroll` printed. INVALID_ARGUMENT, reason ENROLLMENT_UNREADABLE.
 absl::StatusOr<agent::v1::EnrollmentBundle> ParseEnrollment(std::string_view text);
+// Makes an enrolment unreadable where it stands among a program's arguments, which other users can read.
+void HideEnrollment(int argc, char** argv);
 // Keeps all but the one-time token. Written before the token, which is what makes an executor enrolled.
 absl::Status SaveEnrollment(const std::string& data_dir, const agent::v1::EnrollmentBundle& bundle);
 absl::StatusOr<agent::v1::EnrollmentBundle> LoadEnrollment(const std::string& data_dir);

@@ -77,6 +77,28 @@ TEST_F(FilesTest, TheEnrolmentSaysWhereTheHubIs) {
   EXPECT_THAT(kept, ::testing::Not(::testing::HasSubstr("one-time")));
 }
 
+TEST_F(FilesTest, AnEnrolmentThatIsNotKeptYetLeavesTheOneThatWorks) {
+  SY_ASSERT_OK(PrepareDataDir(config_.data_dir()));
+  SY_ASSERT_OK(SaveEnrollment(config_.data_dir(), Bundle()));
+  agent::v1::EnrollmentBundle other = Bundle();
+  other.clear_addresses();
+  other.add_addresses("other.example:7400");
+  SY_ASSERT_OK_AND_ASSIGN(const HubAccess next, FindHub(config_, other, "/tmp/next.pem"));
+  EXPECT_THAT(next.addresses, ElementsAre("other.example:7400"));
+  EXPECT_EQ(next.tls.ca_file, "/tmp/next.pem");
+  SY_ASSERT_OK_AND_ASSIGN(const HubAccess hub, FindHub(config_));
+  EXPECT_THAT(hub.addresses, ElementsAre("hub.example:7400", "hub2.example:7400"));
+}
+
+TEST_F(FilesTest, AnEnrolmentIsHiddenAmongTheArguments) {
+  std::string program = "sye1_program", word = "enroll", text = Encoded(Bundle()), flag = "--data_dir=/x";
+  char* arguments[] = {program.data(), word.data(), text.data(), flag.data()};
+  HideEnrollment(4, arguments);
+  EXPECT_EQ(text.find_first_not_of('x'), std::string::npos);
+  EXPECT_EQ(word, "enroll");
+  EXPECT_EQ(flag, "--data_dir=/x");
+}
+
 TEST_F(FilesTest, APublicAuthorityIsTheSystems) {
   SY_ASSERT_OK(PrepareDataDir(config_.data_dir()));
   agent::v1::EnrollmentBundle bundle = Bundle();

@@ -28,7 +28,8 @@ struct Assignment {
   // Counts up within a session; 0 once it is out of the journal.
   std::int64_t number = 0;
   TaskKey key;
-  // The work has effects on the network or the host: it is confirmed before it starts and stopped when the lease ends.
+  // The work has effects on the network or the host, or could have by what runs it: it is confirmed before it starts
+  // and stopped when the lease ends.
   bool beyond_workspace = false;
   // What a loss means for it: run again, or look at it first.
   bool retry_when_lost = true;

@@ -145,10 +145,20 @@ absl::StatusOr<LocalExec::Decision> LocalExec::Decide(const Work& work) const {
   if (!sandbox.ok() && !decision.rule->sandbox_optional) return sandbox;
   // Without a host not even the user is known.
   if (!options_.host.ok()) return options_.host.status();
+  if (work.inside_only && decision.beyond()) {
+    return MakeError(absl::StatusCode::kUnavailable, "REACHES_BEYOND",
+                     absl::StrCat("rule ", decision.rule->name, " now grants more than the task's own folder, ",
+                                  "which it did not when the task was accepted"));
+  }
   return decision;
 }
 
 absl::Status LocalExec::Check(const Work& work) const { return Decide(work).status(); }
+
+bool LocalExec::ReachesBeyond(const Work& work) const {
+  const absl::StatusOr<Decision> decision = Decide(work);
+  return decision.ok() && decision->beyond();
+}
 
 absl::StatusOr<std::unique_ptr<BackendRun>> LocalExec::Start(const Work& work, BackendSink& sink) {
   SY_ASSIGN_OR_RETURN(const Decision decision, Decide(work));

@@ -40,6 +40,8 @@ class LocalExec final : public Backend {
 
   std::string_view name() const override { return "local_exec"; }
   absl::Status Check(const Work& work) const override;
+  // Where its rule shows writable paths, or without a sandbox.
+  bool ReachesBeyond(const Work& work) const override;
   absl::StatusOr<std::unique_ptr<BackendRun>> Start(const Work& work, BackendSink& sink) override;
   std::vector<ProbeResult> SelfTest() override;
 
@@ -49,6 +51,8 @@ class LocalExec final : public Backend {
     std::shared_ptr<const Allowlist> list;  // Keeps `rule` while the list is replaced.
     const Rule* rule = nullptr;
     bool sandboxed = true;
+
+    bool beyond() const { return !sandboxed || !rule->writable.empty(); }
   };
 
   absl::StatusOr<Decision> Decide(const Work& work) const;

@@ -103,6 +103,25 @@ TEST_F(LocalExecTest, CancelRightAfterStartEndsItToo) {
   EXPECT_EQ(sink.Wait().outcome, Outcome::kCancelled);
 }
 
+TEST_F(LocalExecTest, WhatTheRuleGrantsBeyondItsFolderIsToldAndRefusedToWorkThatMustStayInside) {
+  Work work = Of({"sleep"});
+  Rebuild();
+  backend_->SelfTest();
+  const bool sandboxed = backend_->Check(work).ok();
+  EXPECT_FALSE(backend_->ReachesBeyond(work)) << "in the sandbox, or refused";
+  Rebuild("  sandbox: optional\n  writable: [/srv]\n");
+  EXPECT_TRUE(backend_->ReachesBeyond(work));
+  SY_EXPECT_OK(backend_->Check(work));
+  work.inside_only = true;
+  EXPECT_THAT(backend_->Check(work), testing::IsError("REACHES_BEYOND"));
+  CollectingSink sink;
+  EXPECT_THAT(backend_->Start(work, sink), testing::IsError("REACHES_BEYOND"));
+  work.inside_only = false;
+  Rebuild("  sandbox: optional\n");
+  backend_->SelfTest();
+  EXPECT_EQ(backend_->ReachesBeyond(work), !sandboxed);
+}
+
 TEST_F(LocalExecTest, StoppingEndsAllThatRuns) {
   std::vector<std::unique_ptr<CollectingSink>> sinks;
   for (int i = 0; i < 5; ++i) {

@@ -21,8 +21,9 @@ absl::Time ToTime(const google::protobuf::Timestamp& time) {
 
 absl::Duration TokenKeeper::Tick() {
   using agent::v1::AgentAdminService;
+  AgentAdminService::StubInterface& hub = hub_();
   const absl::StatusOr<agent::v1::GetSelfStatusResponse> self =
-      rpc::CallUnary(caller_, hub_, &AgentAdminService::StubInterface::GetSelfStatus, agent::v1::GetSelfStatusRequest(),
+      rpc::CallUnary(caller_, hub, &AgentAdminService::StubInterface::GetSelfStatus, agent::v1::GetSelfStatusRequest(),
                      {.idempotent = true});
   if (!self.ok()) {
     LogDebug("the age of the token is not known", {{"error", self.status()}});
@@ -36,7 +37,7 @@ absl::Duration TokenKeeper::Tick() {
     renew_at_ = expires - std::min(kFarAhead, (expires - now) / 3);
   }
   if (now >= renew_at_) {
-    if (const absl::Status renewed = Renew(expires); !renewed.ok()) {
+    if (const absl::Status renewed = Renew(hub, expires); !renewed.ok()) {
       LogWarning("the token could not be renewed", {{"error", renewed}, {"ends_in", expires - now}});
       return absl::Minutes(1);
     }
@@ -44,12 +45,12 @@ absl::Duration TokenKeeper::Tick() {
   return std::clamp((renew_at_ - now) / 2, absl::Seconds(1), absl::Hours(1));
 }
 
-absl::Status TokenKeeper::Renew(absl::Time expires) {
+absl::Status TokenKeeper::Renew(agent::v1::AgentAdminService::StubInterface& hub, absl::Time expires) {
   using agent::v1::AgentAdminService;
   // Not tried again by itself: each call makes a token.
   SY_ASSIGN_OR_RETURN(
       const agent::v1::RenewTokenResponse renewed,
-      rpc::CallUnary(caller_, hub_, &AgentAdminService::StubInterface::RenewToken, agent::v1::RenewTokenRequest(), {}));
+      rpc::CallUnary(caller_, hub, &AgentAdminService::StubInterface::RenewToken, agent::v1::RenewTokenRequest(), {}));
   SY_RETURN_IF_ERROR(ReplaceFile(file_, absl::StrCat(renewed.token(), "\n")));
   expires_ = ToTime(renewed.token_expire_time());
   const absl::Duration left = expires_ - caller_.clock().Now();

@@ -47,19 +47,25 @@ class TokenKeeperTest : public ::testing::Test {
     SY_EXPECT_OK(ReplaceFile(file_, "old\n"));
     server_.Register(hub_, agent::v1::AgentAdminService::service_full_name());
     server_.Start();
+    other_server_.Register(other_hub_, agent::v1::AgentAdminService::service_full_name());
+    other_server_.Start();
+    other_stub_ = agent::v1::AgentAdminService::NewStub(other_server_.channel());
     stub_ = agent::v1::AgentAdminService::NewStub(server_.channel());
-    keeper_ = std::make_unique<TokenKeeper>(file_, *stub_, caller_);
+    keeper_ = std::make_unique<TokenKeeper>(
+        file_, [this]() -> agent::v1::AgentAdminService::StubInterface& { return moved_ ? *other_stub_ : *stub_; },
+        caller_);
   }
 
   testing::TempDir dir_;
   const std::string file_ = dir_.File("token");
   testing::FakeClock clock_;
-  FakeHub hub_;
-  testing::RpcTestServer server_;
+  FakeHub hub_, other_hub_;
+  bool moved_ = false;
+  testing::RpcTestServer server_, other_server_;
   const std::unique_ptr<Rng> rng_ = MakeSeededRng(1);
   rpc::AlarmTimer timer_;
   const rpc::Caller caller_{clock_, *rng_, timer_, nullptr};
-  std::unique_ptr<agent::v1::AgentAdminService::Stub> stub_;
+  std::unique_ptr<agent::v1::AgentAdminService::Stub> stub_, other_stub_;
   std::unique_ptr<TokenKeeper> keeper_;
 };
 
@@ -88,6 +94,17 @@ TEST_F(TokenKeeperTest, ALongLivedTokenIsRenewedThirtyDaysBefore) {
   clock_.Advance(absl::Hours(24));
   keeper_->Tick();
   EXPECT_EQ(hub_.renewals, 1);
+}
+
+TEST_F(TokenKeeperTest, AsksTheHubThatCanBeReached) {
+  hub_.expires = other_hub_.expires = clock_.Now() + absl::Minutes(30);
+  other_hub_.next = clock_.Now() + absl::Minutes(60);
+  keeper_->Tick();
+  moved_ = true;
+  clock_.Advance(absl::Minutes(20));
+  keeper_->Tick();
+  EXPECT_EQ(hub_.renewals, 0);
+  EXPECT_EQ(other_hub_.renewals, 1);
 }
 
 TEST_F(TokenKeeperTest, AFailureKeepsTheOldTokenAndIsTriedAgain) {

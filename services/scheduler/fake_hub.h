@@ -29,6 +29,8 @@ class FakeHub final : public agent::v1::AgentDispatchService::CallbackService {
           MutexLock lock(mutex_);
           stream_ = std::move(stream);
           sequence_ = 0;
+          ++streams_;
+          changed_.NotifyAll();
           agent::v1::WatchCapacityResponse snapshot;
           snapshot.set_watch_id("watch");
           snapshot.set_hub_id("hub");
@@ -94,6 +96,11 @@ class FakeHub final : public agent::v1::AgentDispatchService::CallbackService {
     while (items_.size() < count) changed_.Wait(mutex_);
     return items_[count - 1];
   }
+  // Waits until the feed of capacity was opened that often.
+  void AwaitStreams(int count) {
+    MutexLock lock(mutex_);
+    while (streams_ < count) changed_.Wait(mutex_);
+  }
   std::size_t items() {
     MutexLock lock(mutex_);
     return items_.size();
@@ -113,6 +120,7 @@ class FakeHub final : public agent::v1::AgentDispatchService::CallbackService {
   std::int64_t sequence_ ABSL_GUARDED_BY(mutex_) = 0;
   std::shared_ptr<Stream> stream_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, agent::v1::AgentCapacity> agents_ ABSL_GUARDED_BY(mutex_);
+  int streams_ ABSL_GUARDED_BY(mutex_) = 0;
   int fail_dispatches_ ABSL_GUARDED_BY(mutex_) = 0;
   std::string refusal_ ABSL_GUARDED_BY(mutex_);
   std::vector<agent::v1::DispatchItem> items_ ABSL_GUARDED_BY(mutex_);

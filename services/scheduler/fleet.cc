@@ -8,8 +8,9 @@
 namespace switchyard::scheduler {
 namespace {
 
-// Kinds without members are kept, since an agent that comes back is of the same; not for ever.
-constexpr std::size_t kMaxKinds = 20'000;
+// Kinds without members are kept, since an agent that comes back is of the same, but no more than this or than those
+// with members.
+constexpr std::size_t kSpareKinds = 1'000;
 
 bool Includes(const std::vector<std::string>& all, const std::vector<std::string>& some) {
   return std::includes(all.begin(), all.end(), some.begin(), some.end());
@@ -54,12 +55,31 @@ std::optional<AgentRef> Fleet::Find(int hub, std::string_view agent) const {
 
 std::uint32_t Fleet::KindOf(const AgentFacts& facts) {
   Traits traits{facts.features, facts.capabilities};
-  const auto [found, is_new] = kind_index_.try_emplace(traits, static_cast<std::uint32_t>(kinds_.size()));
-  if (is_new) {
-    kinds_.emplace_back();
-    kinds_.back().traits = std::move(traits);
+  if (const auto found = kind_index_.find(traits); found != kind_index_.end()) return found->second;
+  if (kinds_.size() >= forget_at_) ForgetKinds();
+  const auto kind = static_cast<std::uint32_t>(kinds_.size());
+  kinds_.emplace_back();
+  kinds_.back().traits = traits;
+  kind_index_.emplace(std::move(traits), kind);
+  return kind;
+}
+
+void Fleet::ForgetKinds() {
+  std::vector<std::uint32_t> renumbered(kinds_.size(), kNone);
+  std::vector<Kind> kept;
+  kind_index_.clear();
+  for (std::size_t i = 0; i < kinds_.size(); ++i) {
+    if (kinds_[i].members == 0) continue;
+    renumbered[i] = static_cast<std::uint32_t>(kept.size());
+    kind_index_.emplace(kinds_[i].traits, renumbered[i]);
+    kept.push_back(std::move(kinds_[i]));
   }
-  return found->second;
+  kinds_ = std::move(kept);
+  for (Agent& agent : agents_) {
+    if (agent.kind != kNone) agent.kind = renumbered[agent.kind];
+  }
+  forget_at_ = kinds_.size() + std::max(kSpareKinds, kinds_.size());
+  ++kinds_epoch_;
 }
 
 void Fleet::Unlink(std::uint32_t index) {
@@ -137,11 +157,6 @@ AgentRef Fleet::Put(AgentFacts facts) {
     index = unused_agents_.back();
     unused_agents_.pop_back();
   }
-  if (kinds_.size() > kMaxKinds && agents_count_ == 0) {
-    kinds_.clear();
-    kind_index_.clear();
-    ++kinds_epoch_;
-  }
   Agent& agent = agents_[index];
   const std::uint32_t serial = agent.serial;
   agent = Agent();
@@ -160,6 +175,7 @@ void Fleet::Remove(int hub, std::string_view agent) {
   Leave(known->index);
   by_id_[hub].erase(by_id_[hub].find(agent));
   agents_[known->index].live = false;
+  agents_[known->index].kind = kNone;
   ++agents_[known->index].serial;
   unused_agents_.push_back(known->index);
   --agents_count_;

@@ -84,6 +84,8 @@ class Fleet {
   int agents() const { return agents_count_; }
   std::int64_t free_credits() const { return free_credits_; }
   std::size_t classes() const { return class_index_.size(); }
+  // Sets of features and capabilities that are remembered.
+  std::size_t kinds() const { return kinds_.size(); }
   // Grows whenever Served may answer otherwise than before.
   std::uint64_t version() const { return version_; }
 
@@ -148,6 +150,8 @@ class Fleet {
   const Agent* Live(AgentRef agent) const;
   Agent* Live(AgentRef agent);
   std::uint32_t KindOf(const AgentFacts& facts);
+  // Those without members; numbers the others anew. The caller raises the version.
+  void ForgetKinds();
   void Leave(std::uint32_t index);
   void Enter(std::uint32_t index);
   // Puts the agent where its credits say.
@@ -171,6 +175,8 @@ class Fleet {
   absl::flat_hash_map<Traits, std::uint32_t> kind_index_;
   // Grows when all kinds are numbered anew.
   std::uint64_t kinds_epoch_ = 1;
+  // When there are so many, those without members are forgotten.
+  std::size_t forget_at_ = 1'000;
   std::vector<Class> classes_;
   std::vector<std::uint32_t> unused_classes_;
   absl::flat_hash_map<Requirements, std::uint32_t> class_index_;

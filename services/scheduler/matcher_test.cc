@@ -312,6 +312,22 @@ TEST(MatcherTest, AgentsOfAHubThatIsGoneGoWithIt) {
 
 // A model that knows nothing of kinds, levels and buckets: whatever was matched could be matched, and what was left
 // could not.
+TEST(MatcherTest, AnAgentThatChangesForEverExhaustsNothing) {
+  MatcherBench bench;
+  bench.Put({.id = "steady", .credits = 2, .capabilities = {"gpu"}});
+  for (int n = 0; n < 5'000; ++n) {
+    bench.Put({.id = "restless", .capabilities = {"v" + std::to_string(n)}});
+    if (n % 700 == 0) {
+      bench.Add({.number = n + 1, .needs = {.capabilities = {"v" + std::to_string(n)}, .features = {}, .avoid = {}}});
+      EXPECT_THAT(bench.Run(), ElementsAre(Pair(n + 1, "restless")));
+      bench.SettleAll(Settled::kBack);
+    }
+  }
+  EXPECT_LE(bench.fleet().kinds(), 1'100u);
+  bench.Add({.number = 9'001, .needs = {.capabilities = {"gpu"}, .features = {}, .avoid = {}}});
+  EXPECT_THAT(bench.Run(), ElementsAre(Pair(9'001, "steady")));
+}
+
 TEST(MatcherTest, RandomWalkAgainstAModel) {
   for (std::uint64_t seed = 1; seed <= 60; ++seed) {
     SCOPED_TRACE(::testing::Message() << "seed " << seed);

@@ -226,6 +226,7 @@ void Scheduler::Assigned(std::vector<Match> batch, absl::Time start, absl::Statu
     answer = absl::InternalError("the task queue answered another number of assignments");
   }
   if (!answer.ok()) LogWarning("tasks could not be assigned", {{"status", answer.status()}});
+  bool ask_anew = false;
   {
     MutexLock lock(mutex_);
     bool failed = !answer.ok();
@@ -233,7 +234,9 @@ void Scheduler::Assigned(std::vector<Match> batch, absl::Time start, absl::Statu
     for (std::size_t i = 0; i < batch.size(); ++i) {
       Match& match = batch[i];
       if (!answer.ok()) {
-        // It may have happened: then the next try is refused, and the hub learns of the task from the ledger.
+        // It may have happened: then the next try is refused. Once the ledger answers again the hub is left and joined
+        // anew, and so looks for what its agents were not told of.
+        hubs_[match.hub]->assigned_unknown = true;
         matcher_.Settle(match, Settled::kBack);
         continue;
       }
@@ -281,9 +284,17 @@ void Scheduler::Assigned(std::vector<Match> batch, absl::Time start, absl::Statu
     } else {
       failures_ = 0;
     }
+    if (answer.ok()) {
+      for (const std::unique_ptr<Hub>& hub : hubs_) {
+        if (!std::exchange(hub->assigned_unknown, false)) continue;
+        hub->credits_unknown = true;
+        ask_anew = true;
+      }
+    }
     assigning_ = false;
     under_way_ += static_cast<int>(outgoing.size());
   }
+  if (ask_anew) lease_step_.Wake();
   for (Outgoing& out : outgoing) Dispatch(*out.hub, std::move(out.request), std::move(out.batch));
   Pump();
   ReadOn();
@@ -304,8 +315,8 @@ void Scheduler::Dispatched(Hub& hub, const std::vector<Match>& batch, absl::Time
   meter_.DispatchAnswered(clock_.Now() - start);
   ReportTasksRequest reports;
   if (!answer.ok()) {
-    // The agents may have them. If not, their hub finds them at the ledger with the next heartbeat, or the time for
-    // accepting runs out.
+    // The agents may have them. If not, their hub finds them at the ledger: it looks there when a scheduler leaves it,
+    // as this one does now to ask for the credits anew.
     LogWarning("a hub did not answer for assigned tasks",
                {{"hub", hub.address}, {"tasks", batch.size()}, {"status", answer.status()}});
     meter_.DispatchRefused("UNANSWERED");

@@ -90,7 +90,11 @@ class Scheduler {
     // A dispatch was not answered: whether it used credits is not known, so they are asked for anew.
     bool credits_unknown = false;
     absl::Status error = absl::UnavailableError("not connected yet");
+    // An answer for assignments was lost, so agents here may have some that they were not told of.
+    bool assigned_unknown = false;
     absl::flat_hash_map<std::uint32_t, AgentRef> handles;
+    // By agent, the one above.
+    StringMap<std::uint32_t> handle_of;
   };
   // A task whose route was asked for.
   struct Unrouted {

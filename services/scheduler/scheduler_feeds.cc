@@ -252,7 +252,13 @@ void Scheduler::HeardCapacity(Hub& hub, const agent::v1::WatchCapacityResponse& 
     gap = message.sequence() != ++hub.sequence;
     if (!message.watch_id().empty()) hub.watch_id = message.watch_id();
     if (!message.hub_id().empty()) hub.hub_id = message.hub_id();
-    for (const std::string& agent : message.gone_agent_ids()) fleet.Remove(hub.index, agent);
+    for (const std::string& agent : message.gone_agent_ids()) {
+      fleet.Remove(hub.index, agent);
+      if (const auto found = hub.handle_of.find(agent); found != hub.handle_of.end()) {
+        hub.handles.erase(found->second);
+        hub.handle_of.erase(found);
+      }
+    }
     for (const agent::v1::AgentCapacity& agent : message.agents()) {
       AgentFacts facts;
       facts.id = agent.agent_id();
@@ -267,6 +273,8 @@ void Scheduler::HeardCapacity(Hub& hub, const agent::v1::WatchCapacityResponse& 
       facts.unavailable_message = agent.unavailable_message();
       const AgentRef ref = fleet.Put(std::move(facts));
       fleet.SetLimit(ref, agent.credit_limit());
+      const auto [told, added] = hub.handle_of.try_emplace(agent.agent_id(), agent.handle());
+      if (!added && told->second != agent.handle()) hub.handles.erase(std::exchange(told->second, agent.handle()));
       hub.handles[agent.handle()] = ref;
     }
     for (const agent::v1::CreditChange& change : message.credits()) {
@@ -296,9 +304,11 @@ void Scheduler::HubEnded(Hub& hub, const absl::Status& status) {
   }
   hub.connected = false;
   hub.credits_unknown = false;
+  hub.assigned_unknown = false;
   hub.error = status;
   hub.sequence = 0;
   hub.handles.clear();
+  hub.handle_of.clear();
   matcher_.fleet().RemoveHub(hub.index);
 }
 

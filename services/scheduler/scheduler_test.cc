@@ -215,6 +215,15 @@ TEST_F(SchedulerTest, OutlivesATaskQueueThatIsAway) {
   EXPECT_EQ(ledger_->batches(), 4u);
 }
 
+TEST_F(SchedulerTest, AfterALostAnswerForAssignmentsTheHubIsAskedAnewSoThatItLooksForThem) {
+  hub_->Put(Agent("a", 1));
+  ledger_->FailAssigns(1);
+  ledger_->Store(Task(1));
+  Start();
+  hub_->AwaitItem(1);
+  hub_->AwaitStreams(2);
+}
+
 TEST_F(SchedulerTest, ARefusedAssignmentReturnsItsCreditToOtherWork) {
   hub_->Put(Agent("a", 1));
   ledger_->Refuse(Task(1).task_id(), "STALE_GENERATION");

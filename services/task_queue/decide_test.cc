@@ -349,6 +349,24 @@ TEST_F(DecideTest, GivesUpALostTaskWithEffectsOnlyWhenItHadStarted) {
   EXPECT_EQ(record_.failure.reason, "LOST_WITH_EFFECTS");
 }
 
+TEST_F(DecideTest, GivesUpATaskWithEffectsThatIsHandedBackOnceItHadStarted) {
+  const TaskPolicy effects{.on_lost = OnLost::kDeadLetter};
+  Restart(effects);
+  Give("a");
+  EXPECT_EQ(Say(Released{.reason = "drain"})->state, kQueued) << "it had not begun";
+  Start("b");
+  const Generation second = record_.generation;
+  EXPECT_EQ(Say(Released{.reason = "drain"})->state, kDeadLetter);
+  EXPECT_EQ(record_.failure.reason, "LOST_WITH_EFFECTS");
+  EXPECT_EQ(record_.attempts, 0);
+  EXPECT_EQ(Again("b", second, Released{}), kDeadLetter);
+  ASSERT_THAT(Do(Retry{}), IsOk());
+  EXPECT_EQ(record_.state, kQueued);
+  Start("c");
+  ASSERT_THAT(Do(Cancel{}), IsOk());
+  EXPECT_EQ(Say(Released{})->state, kCancelled);
+}
+
 TEST_F(DecideTest, CapsReleases) {
   for (int i = 1; i < rules_.max_releases; ++i) {
     Give();

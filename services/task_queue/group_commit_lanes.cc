@@ -54,24 +54,20 @@ class GroupCommitLanes::Meter final : public pg::GroupCommitObserver {
 
 GroupCommitLanes::GroupCommitLanes(const pg::GroupCommitOptions& options, const pg::ConnectOptions& connect, Deps deps)
     : deps_(std::move(deps)) {
-  static constexpr std::array<const char*, kKinds + kSubmitLanes> kNames = {"assign", "report", "control", "submit",
-                                                                            "submit-2"};
-  for (std::size_t i = 0; i < kNames.size(); ++i) meters_[i] = std::make_unique<Meter>(deps_.metrics, kNames[i]);
-  for (int i = 0; i < kSubmitLanes; ++i) {
-    submits_[i].commit = std::make_unique<SubmitCommit>(
-        kNames[kKinds + i], options, connect,
-        [this, &expected = submits_[i].expected](pg::Session& session, absl::Span<Submission> ops,
-                                                 absl::Span<Outcome<Submitted>> outcomes) {
-          PostgresTaskBatch batch(session, expected.Next());
-          std::vector<absl::StatusOr<Submitted>> answers(ops.size(), absl::InternalError("not executed"));
-          const absl::Status status = deps_.queue.Submit(batch, ops, absl::MakeSpan(answers));
-          expected.Learn(status);
-          for (std::size_t i = 0; i < ops.size(); ++i) outcomes[i].result = std::move(answers[i]);
-          outcomes.back().last = true;
-          return status;
-        },
-        [](const Submission& submission) { return KeyOf(submission); }, deps_.rng, meters_[kKinds + i].get());
-  }
+  static constexpr std::array<const char*, kKinds + 1> kNames = {"assign", "report", "control", "submit"};
+  for (int i = 0; i <= kKinds; ++i) meters_[i] = std::make_unique<Meter>(deps_.metrics, kNames[i]);
+  submit_ = std::make_unique<SubmitCommit>(
+      "submit", options, connect,
+      [this](pg::Session& session, absl::Span<Submission> ops, absl::Span<Outcome<Submitted>> outcomes) {
+        PostgresTaskBatch batch(session, expected_.Next());
+        std::vector<absl::StatusOr<Submitted>> answers(ops.size(), absl::InternalError("not executed"));
+        const absl::Status status = deps_.queue.Submit(batch, ops, absl::MakeSpan(answers));
+        expected_.Learn(status);
+        for (std::size_t i = 0; i < ops.size(); ++i) outcomes[i].result = std::move(answers[i]);
+        outcomes.back().last = true;
+        return status;
+      },
+      [](const Submission& submission) { return KeyOf(submission); }, deps_.rng, meters_[kKinds].get());
   for (int kind = 0; kind < kKinds; ++kind) {
     commands_[kind] = std::make_unique<CommandCommit>(
         kNames[kind], options, connect,
@@ -90,12 +86,12 @@ GroupCommitLanes::GroupCommitLanes(const pg::GroupCommitOptions& options, const 
 GroupCommitLanes::~GroupCommitLanes() { Stop(); }
 
 void GroupCommitLanes::Start() {
-  for (auto& lane : submits_) lane.commit->Start();
+  submit_->Start();
   for (auto& lane : commands_) lane->Start();
 }
 
 void GroupCommitLanes::Stop() {
-  for (auto& lane : submits_) lane.commit->Stop();
+  submit_->Stop();
   for (auto& lane : commands_) lane->Stop();
 }
 
@@ -113,16 +109,12 @@ void GroupCommitLanes::Conclude(Outcome<Result>& outcome) {
 }
 
 void GroupCommitLanes::Submit(Submission submission, SubmitAnswer answer) {
-  // The lowest bit of a key is always set.
-  const std::uint64_t key = KeyOf(submission);
-  SubmitLane& lane =
-      submits_[(key != 0 ? key >> 1 : next_submit_.fetch_add(1, std::memory_order_relaxed)) % kSubmitLanes];
-  lane.commit->Submit(std::move(submission),
-                      [this, answer = std::move(answer)](absl::StatusOr<Outcome<Submitted>> outcome) mutable {
-                        if (!outcome.ok()) return answer(outcome.status());
-                        Conclude(*outcome);
-                        answer(std::move(outcome->result));
-                      });
+  submit_->Submit(std::move(submission),
+                  [this, answer = std::move(answer)](absl::StatusOr<Outcome<Submitted>> outcome) mutable {
+                    if (!outcome.ok()) return answer(outcome.status());
+                    Conclude(*outcome);
+                    answer(std::move(outcome->result));
+                  });
 }
 
 void GroupCommitLanes::Account(const absl::StatusOr<Executed>& executed) {

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -50,8 +49,6 @@ class GroupCommitLanes final : public TaskLanes {
     bool last = false;
   };
   enum Kind { kAssign, kReport, kControl, kKinds };
-  // Two, so that one writes while the other waits for the disk. A request id always takes the same.
-  static constexpr int kSubmitLanes = 2;
   using SubmitCommit = pg::GroupCommit<Submission, Outcome<Submitted>>;
   using CommandCommit = pg::GroupCommit<Command, Outcome<Executed>>;
   class Meter;
@@ -79,15 +76,10 @@ class GroupCommitLanes final : public TaskLanes {
   // Counts what became of a command, and lets scans find what it returned.
   void Account(const absl::StatusOr<Executed>& executed);
 
-  struct SubmitLane {
-    ExpectedClaims expected;
-    std::unique_ptr<SubmitCommit> commit;
-  };
-
   const Deps deps_;
-  std::array<std::unique_ptr<Meter>, kKinds + kSubmitLanes> meters_;
-  std::array<SubmitLane, kSubmitLanes> submits_;
-  std::atomic<unsigned> next_submit_{0};
+  ExpectedClaims expected_;
+  std::array<std::unique_ptr<Meter>, kKinds + 1> meters_;
+  std::unique_ptr<SubmitCommit> submit_;
   std::array<std::unique_ptr<CommandCommit>, kKinds> commands_;
 };
 

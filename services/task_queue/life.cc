@@ -27,6 +27,10 @@ bool WasStarted(const TaskRecord& record) {
                      [](const Attempt& attempt) { return attempt.accept_time != absl::InfiniteFuture(); });
 }
 
+Failure LostWithEffects() {
+  return {.reason = "LOST_WITH_EFFECTS", .message = "its effects may have happened; look before running it again"};
+}
+
 void Sooner(Limit& limit, Limit::Kind kind, absl::Time time) {
   if (time < limit.time) limit = {kind, time};
 }
@@ -232,11 +236,14 @@ void Life::Fail(const Failed& failed) {
 }
 
 void Life::Release(std::string_view reason) {
+  const bool started = record_.state == TaskState::kRunning;
   ++record_.releases;
   CloseAttempt(record_.cancel_requested ? AttemptOutcome::kCancelled : AttemptOutcome::kReleased, false,
                {.reason = "RELEASED", .message = std::string(reason)});
   if (record_.cancel_requested) {
     End(TaskState::kCancelled, "CANCELLED", {.reason = "CANCELLED", .message = record_.cancel_reason});
+  } else if (started && record_.policy.on_lost == OnLost::kDeadLetter) {
+    End(TaskState::kDeadLetter, "RELEASED", LostWithEffects());
   } else if (record_.releases >= rules_.max_releases) {
     End(TaskState::kDeadLetter, "RELEASED_TOO_OFTEN", {.reason = "RELEASED_TOO_OFTEN", .message = std::string(reason)});
   } else {
@@ -254,8 +261,7 @@ void Life::Lose(AttemptOutcome outcome, std::string_view cause, Failure failure)
   if (record_.cancel_requested) {
     End(TaskState::kCancelled, cause, {.reason = "CANCELLED", .message = record_.cancel_reason});
   } else if (started && outcome == AttemptOutcome::kLost && record_.policy.on_lost == OnLost::kDeadLetter) {
-    End(TaskState::kDeadLetter, cause,
-        {.reason = "LOST_WITH_EFFECTS", .message = "its effects may have happened; look before running it again"});
+    End(TaskState::kDeadLetter, cause, LostWithEffects());
   } else if (record_.losses >= rules_.max_losses) {
     End(TaskState::kDeadLetter, "LOST_TOO_OFTEN",
         {.reason = "LOST_TOO_OFTEN",

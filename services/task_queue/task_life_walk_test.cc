@@ -224,6 +224,7 @@ class Walk {
     if (std::holds_alternative<Rejected>(report.what)) {
       return before.losses + 1 == rules_.max_losses ? kDeadLetter : kQueued;
     }
+    if (before.state == kRunning && before.policy.on_lost == OnLost::kDeadLetter) return kDeadLetter;
     return before.releases + 1 == rules_.max_releases ? kDeadLetter : kQueued;
   }
 

@@ -16,8 +16,9 @@ from waiting import wait_until  # noqa: E402
 # What the hub notices by heartbeats; what an executor notices by keepalive alone is bounded by the row itself.
 NOTICED = 4 * HEARTBEAT
 LONGEST_BELIEF = 2 * KEEPALIVE
-# Runs for so long: shorter than the cut for those whose end is to come meanwhile.
-LENGTHS = {"both": 3, "up": 3, "down": 3, "client-kept": 3, "server-kept": 6, "slow": 4}
+# Runs for so long: shorter than the cut for those whose end is to come meanwhile, and than what an executor trusts in
+# its lease without a word.
+LENGTHS = {"both": 3, "up": 3, "down": 2, "client-kept": 3, "server-kept": 6, "slow": 4}
 
 
 class NetworkTest(AgentFaultTest):

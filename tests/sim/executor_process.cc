@@ -38,7 +38,7 @@ class ExecutorProcess::FaultyJournal final : public ex::Journal {
 
 class ExecutorProcess::Checker final : public ex::WorkChecker {
  public:
-  absl::Status Check(const ex::Assignment&) override { return absl::OkStatus(); }
+  absl::Status Check(ex::Assignment&) override { return absl::OkStatus(); }
 };
 
 ExecutorProcess::ExecutorProcess(World& world, Network& network, std::string name, int index, Parts parts)

@@ -49,11 +49,12 @@ def text_of(path):
 
 
 def concerned(root, source):
-    """Whether the source, or a header that it names itself, guards something: members are touched where their class is
-    included, and what no such source includes nobody touches."""
-    text = text_of(source)
-    near = (os.path.join(root, name) for name in INCLUDE.findall(text) if name != "libs/base/mutex.h")
-    return any(LOCKING.search(one) for one in (text, *(text_of(path) for path in near if os.path.exists(path))))
+    """Whether the source, or a header of its own folder that it names, guards something: members are touched where
+    their class is at home."""
+    text, home = text_of(source), os.path.dirname(source)
+    near = (os.path.join(root, name) for name in INCLUDE.findall(text))
+    near = (path for path in near if os.path.dirname(path) == home and os.path.exists(path))
+    return any(LOCKING.search(one) for one in (text, *(text_of(path) for path in near)))
 
 
 def key_of(files, command):
@@ -75,7 +76,8 @@ def main():
         source = os.path.realpath(os.path.join(entry["directory"], entry["file"]))
         if not source.startswith(root + os.sep) or source.startswith(build + os.sep):
             continue
-        if not concerned(root, source):
+        # What ships: a test that forgets a lock fails by itself, and they are half of all.
+        if source.endswith("_test.cc") or not concerned(root, source):
             continue
         files = reached(root, build, source)
         command = ["clang++", "-fsyntax-only", "-Wno-everything", "-Wthread-safety", "-Werror=thread-safety",

@@ -119,14 +119,14 @@ TEST_F(ModelCommandsTest, ModelsShowUnknownPricesAsUnknown) {
 
 TEST_F(ModelCommandsTest, PriceKeepsWhatIsNotNamed) {
   EXPECT_THAT(Run({"model", "price", "big"}).out, HasSubstr("$3 / $15"));
-  const Result result = Run({"model", "price", "big", "--input", "2.50", "--since", "2026-01-01"});
+  const Result result = Run({"model", "price", "big", "--input-price", "2.50", "--since", "2026-01-01"});
   EXPECT_EQ(result.code, 0) << result.err;
   EXPECT_EQ(registry_.priced.model().rates().input(), 2'500'000);
   EXPECT_EQ(registry_.priced.model().rates().output(), 15'000'000);
   EXPECT_FALSE(registry_.priced.model().rates().has_cache_read());
   EXPECT_EQ(Run({"model", "price", "new", "--free", "--tier", "small"}).code, 0);
   EXPECT_TRUE(registry_.priced.model().free());
-  EXPECT_EQ(Run({"model", "price", "big", "--input", "cheap"}).code, 2);
+  EXPECT_EQ(Run({"model", "price", "big", "--input-price", "cheap"}).code, 2);
 }
 
 TEST_F(ModelCommandsTest, ListsRoles) {
