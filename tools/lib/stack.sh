@@ -261,4 +261,4 @@ stack_status() {
   return "$all"
 }
 
-status_line() { printf '    %-24s %-10s pid %-8s %s\n' "$@"; }
+status_line() { printf '    %-26s %-10s pid %-8s %s\n' "$@"; }
