@@ -1,12 +1,13 @@
 # One shape for every target of the project.
 include(GoogleTest)
 
-# sy_library(<name> SOURCES ... DEPS ...): a static library, or an interface when it has no sources.
+# sy_library(<name> SOURCES ... DEPS ... [PRECOMPILE ...]): a static library, or an interface when it has no sources.
 function(sy_library name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;PRECOMPILE" ${ARGN})
   if(ARG_SOURCES)
     add_library(${name} STATIC ${ARG_SOURCES})
     target_link_libraries(${name} PUBLIC switchyard_options ${ARG_DEPS})
+    sy_use_precompiled(${name} code ${ARG_PRECOMPILE})
   else()
     add_library(${name} INTERFACE)
     target_link_libraries(${name} INTERFACE switchyard_options ${ARG_DEPS})
@@ -18,6 +19,7 @@ function(sy_binary name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE switchyard_options ${ARG_DEPS})
+  sy_use_precompiled(${name} code)
   if(NOT SWITCHYARD_SANITIZE)
     target_link_libraries(${name} PRIVATE PkgConfig::JEMALLOC)
   endif()
@@ -26,7 +28,7 @@ endfunction()
 # sy_test(<name> SOURCES ... DEPS ... LABELS unit|integration|faults): GoogleTest cases, each its own CTest case.
 # Integration cases start a Postgres of their own per binary, so they run as one CTest case per binary.
 function(sy_test name)
-  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;DEPS;LABELS" ${ARGN})
+  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;DEPS;LABELS;PRECOMPILE" ${ARGN})
   if(NOT ARG_LABELS)
     set(ARG_LABELS unit)
   endif()
@@ -38,6 +40,7 @@ function(sy_test name)
   target_link_libraries(${name} PRIVATE switchyard_options ${ARG_DEPS} GTest::gmock GTest::gtest GTest::gtest_main)
   # The code of the tests themselves: half the time to compile.
   target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-O1>)
+  sy_use_precompiled(${name} test ${ARG_PRECOMPILE})
   add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}")
   set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT})
 endfunction()

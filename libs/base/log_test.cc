@@ -6,6 +6,7 @@
 #include <thread>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "libs/base/mutex.h"
@@ -111,7 +112,7 @@ TEST_F(LogTest, CutsLongValues) {
 }
 
 TEST_F(LogTest, CutLeavesNoPieceOfASecret) {
-  LogInfo("m", {{"v", std::string(8 * 1024 - 5, ' ') + "password=hunter2hunter2"}});
+  LogInfo("m", {{"v", absl::StrCat(std::string(8 * 1024 - 5, ' '), "password=hunter2hunter2")}});
   EXPECT_THAT(Only(), Not(HasSubstr("hunter2")));
 }
 

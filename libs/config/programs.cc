@@ -5,6 +5,7 @@
 #include "switchyard/config/v1/executor.pb.h"
 #include "switchyard/config/v1/identity.pb.h"
 #include "switchyard/config/v1/model_registry.pb.h"
+#include "switchyard/config/v1/router.pb.h"
 #include "switchyard/config/v1/scheduler.pb.h"
 #include "switchyard/config/v1/switchyard.pb.h"
 #include "switchyard/config/v1/task_queue.pb.h"
@@ -19,6 +20,7 @@ std::string ReferencePageOfAllPrograms() {
       {"switchyard-agent-hub", v1::AgentHubConfig::descriptor()},
       {"switchyard-scheduler", v1::SchedulerConfig::descriptor()},
       {"switchyard-model-registry", v1::ModelRegistryConfig::descriptor()},
+      {"switchyard-router", v1::RouterConfig::descriptor()},
       {"yard-agent run", v1::ExecutorConfig::descriptor()},
   });
 }

@@ -24,6 +24,8 @@ struct HttpClientOptions {
   std::string ca_file;
   // Follows http_proxy, https_proxy and no_proxy. Off: endpoints are reached directly, whatever the environment says.
   bool proxy_from_environment = false;
+  // Never connects to an address that is link-local (see link_local.h), whatever name led there: kRefused.
+  bool refuse_link_local = false;
   std::string user_agent = "switchyard";
 };
 

@@ -306,6 +306,23 @@ TEST_F(HttpClientTest, NamesThatDoNotResolveAndPortsWhereNobodyListensAreToldApa
   EXPECT_THAT(refused.detail, Not(HasSubstr("hidden")));
 }
 
+TEST_F(HttpClientTest, NeverConnectsToLinkLocalAddressesWhenToldSoHoweverTheyAreWritten) {
+  HttpClientOptions options;
+  options.refuse_link_local = true;
+  Start(options);
+  for (const char* url : {"http://169.254.169.254/latest/", "http://2852039166/", "http://0xa9.0xfe.1.1:80/",
+                          "http://[fe80::1]/", "http://[::ffff:169.254.169.254]/"}) {
+    const HttpOutcome outcome = Fetch(*client_, Get(url));
+    EXPECT_EQ(outcome.failure, HttpFailure::kRefused) << url;
+    EXPECT_THAT(outcome.detail, HasSubstr("link-local")) << url;
+  }
+  LoopbackServer server([](LoopbackConnection& connection) {
+    connection.ReadRequest();
+    connection.Answer("200 OK", "fine");
+  });
+  EXPECT_TRUE(Fetch(*client_, Get(server.url())).ok());
+}
+
 TEST_F(HttpClientTest, AnEndBeforeTheHeadersIsAResetAndWithinTheBodyATruncation) {
   EXPECT_EQ(FetchFrom([](LoopbackConnection& connection) { connection.ReadRequest(); }).failure, HttpFailure::kReset);
   EXPECT_EQ(FetchFrom([](LoopbackConnection& connection) {

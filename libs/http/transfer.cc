@@ -1,5 +1,7 @@
 #include "libs/http/transfer.h"
 
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <limits>
 #include <utility>
@@ -10,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/status.h"
 #include "libs/base/strings.h"
+#include "libs/http/link_local.h"
 #include "libs/text/redact.h"
 
 namespace switchyard::http::internal {
@@ -191,6 +194,10 @@ bool Transfer::Begin(const HttpClientOptions& options, absl::Time& earliest) {
   curl_easy_setopt(easy, CURLOPT_WRITEDATA, this);
   curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, &Transfer::ConnectedHook);
   curl_easy_setopt(easy, CURLOPT_PREREQDATA, this);
+  if (options.refuse_link_local) {
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, &Transfer::SocketHook);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, this);
+  }
   SetMethod();
   return curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
          curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers_.get()) == CURLE_OK &&
@@ -215,6 +222,14 @@ std::size_t Transfer::HeaderHook(char* data, std::size_t size, std::size_t count
 
 std::size_t Transfer::BodyHook(char* data, std::size_t size, std::size_t count, void* self) {
   return static_cast<Transfer*>(self)->OnBody({data, size * count}) ? size * count : 0;
+}
+
+curl_socket_t Transfer::SocketHook(void* self, curlsocktype, curl_sockaddr* address) {
+  if (IsLinkLocal(address->addr)) {
+    static_cast<Transfer*>(self)->met_link_local_ = true;
+    return CURL_SOCKET_BAD;
+  }
+  return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
 int Transfer::ConnectedHook(void* self, char*, char*, int, int) {
@@ -292,6 +307,8 @@ void Transfer::FinishByCurl(CURLcode result) {
     Finish(HttpFailure::kNone, "");
   } else if (result == CURLE_OK) {
     Finish(FailureOf(result, head_done_), head_done_ ? "" : "the connection closed within the headers");
+  } else if (met_link_local_ && FailureOf(result, head_done_) == HttpFailure::kRefused) {
+    Finish(HttpFailure::kRefused, "the address is link-local: requests never go there");
   } else {
     Finish(FailureOf(result, head_done_), text::Redact(error_[0] != '\0' ? error_ : curl_easy_strerror(result)));
   }

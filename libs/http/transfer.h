@@ -53,6 +53,7 @@ class Transfer {
  private:
   static std::size_t HeaderHook(char* data, std::size_t size, std::size_t count, void* self);
   static std::size_t BodyHook(char* data, std::size_t size, std::size_t count, void* self);
+  static curl_socket_t SocketHook(void* self, curlsocktype purpose, curl_sockaddr* address);
   static int ConnectedHook(void* self, char* primary, char* local, int primary_port, int local_port);
 
   // False ends the transfer for the reason in abort_.
@@ -89,6 +90,7 @@ class Transfer {
   std::size_t body_bytes_ = 0;
   HttpFailure abort_ = HttpFailure::kNone;
   std::string abort_detail_;
+  bool met_link_local_ = false;
 
   // The handle points into the list and the buffer: it goes first.
   char error_[CURL_ERROR_SIZE] = {};

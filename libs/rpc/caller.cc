@@ -63,7 +63,10 @@ std::unique_ptr<grpc::ClientContext> RetryLoop::NextContext() {
 
 std::optional<absl::Duration> RetryLoop::DelayAfter(const absl::Status& status) {
   const RetryPolicy& policy = caller_.retry();
-  if (status.code() != absl::StatusCode::kUnavailable || !options_.idempotent || attempts_ >= policy.attempts) {
+  // Nobody here cancels a call: this is a server that ended its connections before it answered.
+  const bool cut_off = status.code() == absl::StatusCode::kCancelled && ReasonOf(status).empty();
+  const bool passing = status.code() == absl::StatusCode::kUnavailable || cut_off;
+  if (!passing || !options_.idempotent || attempts_ >= policy.attempts) {
     return std::nullopt;
   }
   const absl::Duration full = std::min(policy.max, policy.initial * std::pow(policy.growth, attempts_ - 1));

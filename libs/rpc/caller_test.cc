@@ -148,6 +148,23 @@ TEST_P(CallerTest, StaysWithinTheDeadlineAndPassesOnWhatIsLeft) {
   EXPECT_LE(remaining_[2], absl::Milliseconds(2100));
 }
 
+// As a call ends whose server stops and whose time for what is under way is over.
+TEST(RetryLoopTest, TriesAgainWhereTheServerCutTheCallOff) {
+  FakeClock clock;
+  RecordingTimer timer(clock);
+  const std::unique_ptr<Rng> rng = MakeSeededRng(11);
+  const Caller caller(clock, *rng, timer, nullptr);
+  const auto goes_on = [&](bool idempotent, const absl::Status& status) {
+    RetryLoop attempts(caller, {.timeout = absl::Seconds(10), .idempotent = idempotent});
+    attempts.NextContext();
+    return attempts.DelayAfter(status).has_value();
+  };
+  EXPECT_TRUE(goes_on(true, absl::CancelledError("CANCELLED")));
+  EXPECT_FALSE(goes_on(false, absl::CancelledError("CANCELLED")));
+  EXPECT_FALSE(goes_on(true, MakeError(absl::StatusCode::kCancelled, "DECIDED", "a handler's own word")));
+  EXPECT_FALSE(goes_on(true, absl::InternalError("no")));
+}
+
 TEST(CallerForTest, PassesOnNineTenthsOfWhatIsLeftAndTheTrace) {
   FakeClock clock;
   const auto rng = MakeSeededRng(5);

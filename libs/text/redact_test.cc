@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "libs/text/utf8.h"
 
@@ -18,7 +19,7 @@ std::string Fake(std::string_view prefix, std::size_t length) {
   for (std::size_t i = 0; i < length; ++i) out += "aB3dE5gH"[i % 8];
   return out;
 }
-std::string Aws() { return std::string("AKIA") + "IOSFODNN7EXAMPLE"; }
+std::string Aws() { return absl::StrCat("AKIA", "IOSFODNN7EXAMPLE"); }
 std::string Jwt() { return "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0." + std::string("c2lnbmF0dXJl"); }
 std::string Pem(std::string_view kind) {
   return "-----BEGIN " + std::string(kind) + "-----\nMIIEpAIBAAKCAQEA\nabc+/=\n-----END " + std::string(kind) + "-----";

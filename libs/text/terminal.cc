@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "libs/text/unseen.h"
 #include "libs/text/utf8.h"
 
 namespace switchyard::text {
@@ -24,13 +25,6 @@ void AppendCharacter(char32_t c, std::string& out) {
   out += '}';
 }
 
-// U+200C and U+200D stay: scripts and emoji need them, and they reorder nothing.
-bool IsDeceptive(char32_t c) {
-  return (c >= 0x80 && c <= 0x9F) || c == 0xAD || c == 0x61C || c == 0x180E || c == 0x200B || c == 0x200E ||
-         c == 0x200F || (c >= 0x2028 && c <= 0x202E) || (c >= 0x2060 && c <= 0x206F) || c == 0xFEFF ||
-         (c >= 0xFFF9 && c <= 0xFFFB) || (c >= 0xE0000 && c <= 0xE0FFF);
-}
-
 std::string Escape(std::string_view text, bool keep_lines) {
   std::string out;
   out.reserve(text.size() + 16);
@@ -49,7 +43,7 @@ std::string Escape(std::string_view text, bool keep_lines) {
       }
     } else if (c < 0x20 || c == 0x7F) {
       AppendByte(static_cast<std::uint8_t>(c), out);
-    } else if (IsDeceptive(c)) {
+    } else if (IsUnseen(c)) {
       AppendCharacter(c, out);
     } else {
       out += text.substr(i, length);

@@ -317,7 +317,7 @@ std::string UnavailableReason(const AgentRecord& agent, absl::Time now) {
   if (seen.state == AgentState::kOffline) return "it is not connected";
   if (seen.state == AgentState::kUnresponsive) return "it does not answer";
   if (agent.probe.state != ProbeState::kPassed) return "its probe task has not passed";
-  if (agent.breaker.open_until.has_value() && now < *agent.breaker.open_until) {
+  if (agent.breaker.open_until.has_value()) {
     return absl::StrCat("its breaker is open: ", agent.breaker.last_failure);
   }
   return seen.unavailable_reason;

@@ -37,12 +37,12 @@ void SetMark(const std::optional<Mark>& mark, v1::AgentMark* out) {
   ToProto(mark->time, *out->mutable_time());
 }
 
-void SetHealth(const AgentRecord& agent, absl::Time now, v1::Agent& out) {
+void SetHealth(const AgentRecord& agent, v1::Agent& out) {
   out.set_probe_state(static_cast<v1::ProbeState>(agent.probe.state));
   out.set_probe_message(agent.probe.message);
   if (agent.probe.time.has_value()) ToProto(*agent.probe.time, *out.mutable_probe_time());
   v1::AgentBreaker& breaker = *out.mutable_breaker();
-  breaker.set_open(agent.breaker.open_until.has_value() && now < *agent.breaker.open_until);
+  breaker.set_open(agent.breaker.open_until.has_value());
   breaker.set_failures_in_row(agent.breaker.failures_in_row);
   breaker.set_last_failure(agent.breaker.last_failure);
   if (agent.breaker.open_time.has_value()) ToProto(*agent.breaker.open_time, *breaker.mutable_open_time());
@@ -165,7 +165,7 @@ void ToProto(const AgentRecord& agent, absl::Time now, v1::Agent& out) {
   for (const std::string& capability : seen.capabilities) out.add_capabilities(capability);
   for (const auto& [key, value] : agent.labels) (*out.mutable_labels())[key] = value;
   out.set_held_tasks(seen.held_tasks);
-  SetHealth(agent, now, out);
+  SetHealth(agent, out);
   ToProto(agent.enroll_time, *out.mutable_enroll_time());
   if (seen.last_connect_time.has_value()) ToProto(*seen.last_connect_time, *out.mutable_last_connect_time());
   if (seen.last_heartbeat_time.has_value()) ToProto(*seen.last_heartbeat_time, *out.mutable_last_heartbeat_time());

@@ -93,6 +93,7 @@ class AgentHubRpcTest : public ::testing::Test {
   HubMeter meter_{server_.metrics()};
   LogLane logs_{log_store_, blocking_, clock_, meter_, [](const TaskId&) {}};
   LedgerClient client_{server_.caller("service-token"), "hub-1", absl::Seconds(5)};
+  RouteClient routes_{clock_, absl::Seconds(5)};
   LiveHub hub_{rules_,
                "hub-1",
                {.clock = clock_,
@@ -101,6 +102,7 @@ class AgentHubRpcTest : public ::testing::Test {
                 .blocking = blocking_,
                 .ledger = client_,
                 .logs = logs_,
+                .routes = routes_,
                 .meter = meter_}};
   AgentHubRpc hub_rpc_{server_.gate(), hub_, {.max_messages = 100, .max_bytes = 1 << 20}};
   AgentDispatchRpc dispatch_rpc_{server_.gate(), hub_};

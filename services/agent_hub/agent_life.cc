@@ -30,7 +30,7 @@ std::string By(const Mark& mark) {
 
 }  // namespace
 
-AgentView Derive(const AgentFacts& facts, absl::Time now) {
+AgentView Derive(const AgentFacts& facts) {
   if (!facts.connected) {
     return {facts.in_grace ? AgentState::kUnresponsive : AgentState::kOffline, "NOT_CONNECTED", "no stream"};
   }
@@ -40,7 +40,7 @@ AgentView Derive(const AgentFacts& facts, absl::Time now) {
   if (facts.quarantine.has_value()) return {AgentState::kQuarantined, "QUARANTINED", By(*facts.quarantine)};
   if (facts.drain.has_value()) return {AgentState::kDraining, "DRAINING", By(*facts.drain)};
   if (facts.leaving) return {AgentState::kDraining, "DRAINING", "it leaves when its tasks are done"};
-  if (facts.breaker_open_until.has_value() && now < *facts.breaker_open_until) {
+  if (facts.breaker_open_until.has_value()) {
     return {AgentState::kDegraded, "BREAKER_OPEN", facts.last_failure};
   }
   if (!facts.failed_self_test.empty()) return {AgentState::kDegraded, "SELF_TEST_FAILED", facts.failed_self_test};
@@ -58,7 +58,7 @@ AgentView Derive(const AgentFacts& facts, absl::Time now) {
 }
 
 bool AgentLife::Update(const AgentFacts& facts, std::string_view cause, absl::Time now) {
-  AgentView view = Derive(facts, now);
+  AgentView view = Derive(facts);
   if (view == view_) return false;
   const bool ordinary = IsOrdinary(view.state) && IsOrdinary(view_.state) && view.unavailable == view_.unavailable &&
                         view.message == view_.message;

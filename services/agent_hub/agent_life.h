@@ -26,6 +26,7 @@ struct AgentFacts {
   bool leaving = false;
   std::optional<Mark> drain;
   std::optional<Mark> quarantine;
+  // Open beyond that time too, until it was closed.
   std::optional<absl::Time> breaker_open_until;
   std::string last_failure;
   // The first back end that fails; empty: none.
@@ -46,7 +47,7 @@ struct AgentView {
   friend bool operator==(const AgentView&, const AgentView&) = default;
 };
 
-AgentView Derive(const AgentFacts& facts, absl::Time now);
+AgentView Derive(const AgentFacts& facts);
 
 // The state of one agent over time. Not thread-safe.
 class AgentLife {

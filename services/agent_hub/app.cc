@@ -22,6 +22,7 @@
 #include "services/agent_hub/log_lane.h"
 #include "services/agent_hub/postgres_agent_store.h"
 #include "services/agent_hub/postgres_log_store.h"
+#include "services/agent_hub/route_client.h"
 #include "services/agent_hub/sql/statements.h"
 #include "services/agent_hub/stale_agents.h"
 #include "services/agent_hub/task_log_streams.h"
@@ -167,7 +168,13 @@ HubRules ToRules(const config::v1::AgentHubSettings& settings) {
 }
 
 AgentHubApp::Neighbours ToNeighbours(const config::v1::AgentHubConfig& config) {
-  return {.task_queue = app::ToChannelOptions(config.task_queue()), .identity = app::ToChannelOptions(config.auth())};
+  AgentHubApp::Neighbours neighbours{.task_queue = app::ToChannelOptions(config.task_queue()),
+                                     .identity = app::ToChannelOptions(config.auth())};
+  if (!config.router().address().empty()) neighbours.router = app::ToChannelOptions(config.router());
+  if (!config.model_registry().address().empty()) {
+    neighbours.model_registry = app::ToChannelOptions(config.model_registry());
+  }
+  return neighbours;
 }
 
 // The composition: every part in the order in which it is made; steps last, so that they go first.
@@ -188,6 +195,7 @@ struct AgentHubApp::Parts {
         log_lane(log_store, hub_work, process.clock(), meter, [this](const TaskId& task) { streams.Note(task); }),
         ledger(process.CallerTo(neighbours.task_queue.target), hub_id,
                app::ToDuration(settings.time().ledger_timeout())),
+        routes(process.clock(), app::ToDuration(settings.time().ledger_timeout())),
         hub(ToRules(settings), hub_id,
             {.clock = process.clock(),
              .ids = process.ids(),
@@ -195,6 +203,7 @@ struct AgentHubApp::Parts {
              .blocking = hub_work,
              .ledger = ledger,
              .logs = log_lane,
+             .routes = routes,
              .meter = meter}),
         admin(store, issuer, process.clock(), process.ids(), std::move(admin_settings),
               [this](const AgentRecord& record) { hub.Touched(record); }),
@@ -202,7 +211,13 @@ struct AgentHubApp::Parts {
         dispatch_rpc(process.server().gate(), hub),
         admin_rpc(process.server().gate(), admin, streams, process.clock(), admin_work),
         tick_step(
-            "hub", [this] { hub.Tick(); }, [] { return kTickPeriod; }),
+            "hub",
+            [this] {
+              hub.Tick();
+              log_lane.Tick();
+              routes.Tick();
+            },
+            [] { return kTickPeriod; }),
         sync_step(
             "agents", [this] { sync_log(hub.Sync()); }, [] { return kSyncPeriod; }),
         measure_step(
@@ -216,6 +231,13 @@ struct AgentHubApp::Parts {
     streams.OnNews([this] { log_step.Wake(); });
   }
 
+  absl::StatusOr<std::optional<RouteClient::Peer>> PeerAt(const std::optional<rpc::ChannelOptions>& options) {
+    if (!options.has_value()) return std::nullopt;
+    RouteClient::Peer peer;
+    SY_ASSIGN_OR_RETURN(peer.channel, process.ChannelTo(*options));
+    peer.caller = &process.CallerTo(options->target);
+    return peer;
+  }
   absl::Status MarkStale() {
     return MarkStaleAgents(store, process.clock().Now(), kStale,
                            [this](const AgentId& agent) { return hub.IsHere(agent); })
@@ -242,6 +264,7 @@ struct AgentHubApp::Parts {
   TaskLogStreams streams;
   LogLane log_lane;
   LedgerClient ledger;
+  RouteClient routes;
   LateTokenIssuer issuer;
   LiveHub hub;
   AgentAdmin admin;
@@ -290,6 +313,9 @@ absl::Status AgentHubApp::Serving() {
   SY_ASSIGN_OR_RETURN(parts.identity_channel, parts.process.ChannelTo(parts.neighbours.identity));
   parts.issuer.Set(std::make_shared<IdentityTokenIssuer>(parts.identity_channel,
                                                          parts.process.CallerTo(parts.neighbours.identity.target)));
+  SY_ASSIGN_OR_RETURN(auto router, parts.PeerAt(parts.neighbours.router));
+  SY_ASSIGN_OR_RETURN(auto registry, parts.PeerAt(parts.neighbours.model_registry));
+  parts.routes.Connect(std::move(router), std::move(registry));
   parts.ledger.Connect(
       std::move(ledger), [&parts](std::vector<Directive> directives) { parts.hub.Direct(directives); },
       [&parts] { parts.hub.DirectivesLost(); });
@@ -304,6 +330,7 @@ void AgentHubApp::Stop() {
   }
   parts.admin_work.Stop();
   parts.ledger.Disconnect();
+  parts.routes.Disconnect();
   parts.hub_work.Stop();
   if (const absl::Status status = parts.hub.Sync(); !status.ok()) {
     LogWarning("what was last seen of agents could not be written", {{"status", status}});

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -30,6 +31,9 @@ class AgentHubApp final : public app::ServiceApp {
   struct Neighbours {
     rpc::ChannelOptions task_queue;
     rpc::ChannelOptions identity;
+    // Nothing: there is none.
+    std::optional<rpc::ChannelOptions> router = {};
+    std::optional<rpc::ChannelOptions> model_registry = {};
   };
 
   // Makes the service and adds it to the process, which must outlive it. `server` is what the process serves by.

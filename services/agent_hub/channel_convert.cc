@@ -28,6 +28,7 @@ constexpr std::size_t kLineBytes = 256;
 constexpr std::size_t kCapabilityBytes = 200;
 constexpr std::size_t kMessageBytes = 1024;
 constexpr std::size_t kChunkBytes = 64u << 10;
+constexpr std::size_t kObservationBytes = 4u << 10;
 constexpr std::int64_t kMaxSeconds = 10LL * 365 * 24 * 3600;
 
 absl::Status Broken(std::string_view what) {
@@ -213,6 +214,8 @@ bool Fill(av1::Report& from, Report& report, tv1::TaskReport& to) {
       report.kind = ReportKind::kReleased;
       report.text = from.released().reason().substr(0, kLineBytes);
       to.mutable_released()->set_reason(std::move(*from.mutable_released()->mutable_reason()));
+      if (from.released().has_retry_after())
+        *to.mutable_released()->mutable_retry_after() = from.released().retry_after();
       return true;
     case av1::Report::REPORT_NOT_SET:
       return false;
@@ -275,6 +278,15 @@ absl::StatusOr<Received> FromProto(av1::AgentMessage& message) {
       SY_ASSIGN_OR_RETURN(const TaskRef ref, ToRef(message.confirm().task_id(), message.confirm().generation()));
       return Received{Confirm{message.confirm().request(), ref}, std::nullopt};
     }
+    case av1::AgentMessage::kRouteRequest: {
+      av1::RouteRequest& request = *message.mutable_route_request();
+      SY_ASSIGN_OR_RETURN(const TaskRef ref, ToRef(request.task_id(), request.generation()));
+      if (request.observation().size() > kObservationBytes) return Broken("an observation is too long");
+      auto body = std::make_shared<RouteAskedBody>();
+      const std::int64_t number = request.request();
+      body->request.Swap(&request);
+      return Received{RouteAsked{number, ref, std::move(body)}, std::nullopt};
+    }
     case av1::AgentMessage::kPong:
       return Received{Pong{message.pong().number()}, std::nullopt};
     default:
@@ -335,6 +347,7 @@ absl::StatusOr<Work> ToWork(tv1::AssignResult& assigned, bool accepted) {
   auto body = std::make_shared<WorkBody>();
   body->assignment.mutable_spec()->Swap(assigned.mutable_spec());
   body->assignment.set_traceparent(assigned.traceparent());
+  body->assignment.set_routing(assigned.routing());
   work.body = std::move(body);
   return work;
 }

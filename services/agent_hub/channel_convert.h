@@ -21,6 +21,10 @@ namespace switchyard::agent_hub {
 struct WorkBody final : Opaque {
   agent::v1::Assignment assignment;
 };
+// What it says of the endpoint that it leaves.
+struct RouteAskedBody final : Opaque {
+  agent::v1::RouteRequest request;
+};
 // A report on its way to the ledger: all but task, generation and owner.
 struct ReportBody final : Opaque {
   task_queue::v1::TaskReport report;

@@ -7,9 +7,9 @@
 namespace switchyard::agent_hub {
 namespace {
 
-constexpr std::array<std::string_view, 10> kFeatures = {"kind.command", "kind.prompt", "kind.action", "kind.external",
+constexpr std::array<std::string_view, 12> kFeatures = {"kind.command", "kind.prompt", "kind.action", "kind.external",
                                                         "progress",     "phase",       "logs",        "blocked",
-                                                        "confirm",      "status"};
+                                                        "confirm",      "status",      "route_grant", "endpoints"};
 
 bool Has(const std::vector<std::string>& features, std::string_view feature) {
   return std::find(features.begin(), features.end(), feature) != features.end();

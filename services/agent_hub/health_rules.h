@@ -18,8 +18,9 @@ absl::Duration PenaltyLeft(const Penalty& penalty, absl::Time now);
 bool CountFailure(const HubRules& rules, std::string_view failure, absl::Time now, Breaker& breaker);
 // What the agent did well. True when something changed; an open breaker stays open for its time.
 bool CountSuccess(Breaker& breaker);
+// Whether its time is not over yet. After that it stays open until a healthy heartbeat, and a failure opens it anew.
 bool IsOpen(const Breaker& breaker, absl::Time now);
-// Closes a breaker whose time is over; true when it did.
+// After a healthy heartbeat: closes a breaker whose time is over; true when it did.
 bool CloseIfOver(absl::Time now, Breaker& breaker);
 
 }  // namespace switchyard::agent_hub

@@ -72,6 +72,7 @@ absl::Status Hub::Opened(StreamId id, const AgentId& agent, std::string peer) {
     return AgentPenalized(visitor.penalty.last_violation, left);
   }
   streams_.emplace(id, std::make_unique<Stream>(id, agent, std::move(peer), rules_, now));
+  greeting_.emplace_back(now + rules_.hello, id);
   ports_.LoadAgent(id, agent);
   return absl::OkStatus();
 }
@@ -129,6 +130,8 @@ void Hub::Receive(StreamId id, FromAgent message, std::size_t bytes, std::option
     } else {
       OnConfirm(*stream, *agent, *confirm);
     }
+  } else if (auto* const asked = std::get_if<RouteAsked>(&message)) {
+    OnRouteAsked(*stream, *agent, std::move(*asked));
   }
   Settle();
 }
@@ -157,8 +160,8 @@ bool Hub::IsHere(const AgentId& id) {
 bool Hub::Holds(StreamId id, const TaskRef& ref) {
   Agent* const agent = FindLive(id);
   if (agent == nullptr) return false;
-  const HeldEntry* const entry = agent->held.Find(ref);
-  return entry != nullptr && !entry->dropping;
+  if (const HeldEntry* const entry = agent->held.Find(ref)) return !entry->dropping;
+  return std::find(agent->ended.begin(), agent->ended.end(), ref) != agent->ended.end();
 }
 
 void Hub::OnHello(Stream& stream, Hello hello) {
@@ -362,6 +365,7 @@ void Hub::EndSession(Agent& agent, std::string_view cause) {
   agent.grace_until = now + agent.lease;
   agent.dirty = true;
   agent.life.Update(agent.facts, cause, now);
+  Schedule(agent);
 }
 
 void Hub::Settle() {
@@ -375,8 +379,11 @@ void Hub::Settle() {
 void Hub::Send(Agent& agent, ToAgent message) {
   if (!agent.stream.has_value()) return;
   if (!agent.unsaid.empty() || MustBeSilent(agent)) {
-    agent.unsaid_lost |= agent.unsaid.size() >= kMaxUnsaid;
-    if (!agent.unsaid_lost) agent.unsaid.push_back(std::move(message));
+    if (agent.unsaid.size() < kMaxUnsaid) {
+      agent.unsaid.push_back(std::move(message));
+    } else if (!std::exchange(agent.unsaid_lost, true)) {
+      Schedule(agent);
+    }
     return;
   }
   if (!ports_.Send(*agent.stream, std::move(message))) slow_.push_back(*agent.stream);
@@ -423,6 +430,7 @@ void Hub::Refresh(Agent& agent, std::string_view cause) {
     }
   }
   book_.SetFree(agent.id, FreeSlots(agent));
+  Schedule(agent);
 }
 
 std::map<AgentState, int> Hub::CountStates() const {

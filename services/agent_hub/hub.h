@@ -2,9 +2,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
+#include <queue>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -61,7 +64,8 @@ class Hub {
   void Malformed(StreamId stream, std::string_view what);
   // The peer can no longer be reached, for whatever reason. Also after HubPorts::Close.
   void Closed(StreamId stream);
-  // Whether output of that assignment may be taken from that stream.
+  // Whether output of that assignment may be taken from that stream: while the agent has it, and for a while after the
+  // ledger took its end.
   bool Holds(StreamId stream, const TaskRef& ref);
 
   bool IsHere(const AgentId& agent);
@@ -74,6 +78,8 @@ class Hub {
   void Renewed(const std::vector<std::pair<AgentId, std::int64_t>>& asked,
                absl::StatusOr<std::vector<AgentId>> renewed);
   void Confirmed(StreamId stream, std::int64_t request, absl::StatusOr<bool> current);
+  // `changed` tells the ledger of it; null when nothing was granted.
+  void Granted(StreamId stream, const TaskRef& ref, RouteGranted granted, Body changed);
 
   // ---- What others want of agents.
   void Direct(const Directive& directive);
@@ -137,6 +143,7 @@ class Hub {
   void OnProbeReport(Agent& agent, const Report& report);
   void EndProbe(Agent& agent, ProbeState state, std::string_view message);
   void OnConfirm(Stream& stream, Agent& agent, const Confirm& confirm);
+  void OnRouteAsked(Stream& stream, Agent& agent, RouteAsked asked);
   void OnReports(Stream& stream, Agent& agent, Reports reports);
   void OnReport(Agent& agent, Report report);
   void CountAgentFailure(Agent& agent, std::string_view failure);
@@ -165,6 +172,14 @@ class Hub {
   void Settle();
   void Renew(std::vector<std::pair<AgentId, std::int64_t>> sessions);
   void TickAgent(Agent& agent, absl::Time now);
+  // Those whose hello is overdue.
+  void TickStreams(absl::Time now);
+  // When time alone may change something of it.
+  absl::Time NextDue(const Agent& agent) const;
+  // To be called when that may have become earlier.
+  void Schedule(Agent& agent);
+  // Nothing of it is left to be said or written.
+  static bool IsOver(const Agent& agent);
   int FreeSlots(const Agent& agent) const;
 
   Stream* FindStream(StreamId id);
@@ -185,6 +200,11 @@ class Hub {
   ReportLane lane_;
   CapacityBook book_;
   std::vector<StreamId> slow_;
+  // When an agent is looked at next; an entry counts while the agent says the same.
+  using Due = std::pair<absl::Time, AgentId>;
+  std::priority_queue<Due, std::vector<Due>, std::greater<>> due_;
+  // Streams by the time from which their hello is missing.
+  std::deque<std::pair<absl::Time, StreamId>> greeting_;
   std::size_t live_ = 0;
   absl::Time renew_at_ = absl::InfinitePast();
   // When the calls under way, or the last ones, were made.

@@ -96,6 +96,13 @@ struct Writer {
     to.set_current(from.current);
     to.set_unavailable(from.unavailable);
   }
+  void operator()(RouteGranted&& from) {
+    av1::RouteGrant& to = *out.mutable_route_grant();
+    to.set_request(from.request);
+    to.set_routing(std::move(from.routing));
+    to.set_refusal(std::move(from.refusal));
+    to.set_message(std::move(from.message));
+  }
   void operator()(StatusNews&& from) {
     av1::Status& to = *out.mutable_status();
     to.set_state(static_cast<av1::AgentState>(from.state));

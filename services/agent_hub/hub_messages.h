@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "services/agent_hub/agent_record.h"
+#include "services/agent_hub/task_ref.h"
 
 namespace switchyard::agent_hub {
 
@@ -21,19 +22,6 @@ enum class StreamId : std::uint64_t {};
 enum class WatchId : std::uint64_t {};
 // One call with reports.
 enum class BatchId : std::uint64_t {};
-
-// One assignment.
-struct TaskRef {
-  TaskId task;
-  std::int64_t generation = 0;
-
-  friend bool operator==(const TaskRef&, const TaskRef&) = default;
-  friend auto operator<=>(const TaskRef&, const TaskRef&) = default;
-  template <class H>
-  friend H AbslHashValue(H h, const TaskRef& ref) {
-    return H::combine(std::move(h), ref.task, ref.generation);
-  }
-};
 
 enum class HeldState : std::int8_t { kAssigned = 1, kRunning = 2, kBlocked = 3, kVerifying = 4, kDone = 5 };
 inline constexpr int kHeldStates = 6;
@@ -125,12 +113,19 @@ struct Confirm {
   TaskRef ref;
 };
 
+// Wants to leave the model endpoint that its task was given.
+struct RouteAsked {
+  std::int64_t request = 0;
+  TaskRef ref;
+  Body body;
+};
+
 struct Pong {
   std::int64_t number = 0;
 };
 
 // The last is a message without meaning here: it counts against the limits, no more.
-using FromAgent = std::variant<Hello, Heartbeat, Reports, Confirm, Pong, std::monostate>;
+using FromAgent = std::variant<Hello, Heartbeat, Reports, Confirm, RouteAsked, Pong, std::monostate>;
 
 // ---- To the agent.
 
@@ -197,6 +192,14 @@ struct ConfirmResult {
   bool unavailable = false;
 };
 
+struct RouteGranted {
+  std::int64_t request = 0;
+  // As the router stored it; empty when refused.
+  std::string routing;
+  std::string refusal;
+  std::string message;
+};
+
 struct StatusNews {
   AgentState state = AgentState::kConnecting;
   std::string cause;
@@ -214,8 +217,8 @@ struct Ping {
   bool self_test = false;
 };
 
-using ToAgent = std::variant<Welcome, Assign, ProbeWork, Ack, Reconcile, Cancel, Answer, ConfirmResult, StatusNews,
-                             DrainNotice, Ping>;
+using ToAgent = std::variant<Welcome, Assign, ProbeWork, Ack, Reconcile, Cancel, Answer, ConfirmResult, RouteGranted,
+                             StatusNews, DrainNotice, Ping>;
 
 // ---- From the ledger.
 

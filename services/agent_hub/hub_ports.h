@@ -42,6 +42,8 @@ class HubPorts {
   virtual void Renew(std::vector<std::pair<AgentId, std::int64_t>> sessions) = 0;
   // → Confirmed.
   virtual void Confirm(StreamId stream, std::int64_t request, const TaskRef& ref) = 0;
+  // → Granted.
+  virtual void AskRoute(StreamId stream, const AgentId& agent, RouteAsked asked) = 0;
 };
 
 }  // namespace switchyard::agent_hub

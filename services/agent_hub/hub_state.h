@@ -46,6 +46,8 @@ struct Hub::Stream {
   absl::Time asked = absl::InfinitePast();
   // Questions of Confirm that the ledger has not answered.
   std::vector<std::pair<std::int64_t, TaskRef>> confirming;
+  // Tasks for which another route is asked for.
+  std::vector<TaskRef> rerouting;
 };
 
 struct Hub::Agent {
@@ -71,6 +73,8 @@ struct Hub::Agent {
   HeldTable held;
   // Dispatched beyond its slots.
   std::deque<Work> waiting;
+  // Lately over with the ledger's word: the rest of their output may still come, also in a later session.
+  std::deque<TaskRef> ended;
   std::int64_t last_number = 0;
   // No acceptance is due before.
   absl::Time next_accept = absl::InfiniteFuture();
@@ -92,6 +96,8 @@ struct Hub::Agent {
   bool silent = false;
   std::deque<ToAgent> unsaid;
   bool unsaid_lost = false;
+  // When it is looked at next.
+  absl::Time due = absl::InfiniteFuture();
   // Without a stream: until when its tasks stay its own.
   absl::Time grace_until = absl::InfinitePast();
 

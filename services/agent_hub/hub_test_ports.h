@@ -58,6 +58,10 @@ class RecordingPorts final : public HubPorts {
     confirms.emplace_back(stream, request, ref);
   }
 
+  void AskRoute(StreamId stream, const AgentId& agent, RouteAsked asked) override {
+    routes_asked.emplace_back(stream, agent, std::move(asked));
+  }
+
   // All messages of one kind to one stream, taken away.
   template <class Message>
   std::vector<Message> Take(StreamId stream) {
@@ -82,6 +86,7 @@ class RecordingPorts final : public HubPorts {
   std::deque<ReportCall> reports;
   std::vector<std::vector<std::pair<AgentId, std::int64_t>>> renewals;
   std::vector<std::tuple<StreamId, std::int64_t, TaskRef>> confirms;
+  std::vector<std::tuple<StreamId, AgentId, RouteAsked>> routes_asked;
 };
 
 }  // namespace switchyard::agent_hub

@@ -20,26 +20,34 @@ constexpr int kRenewRetry = 5;
 constexpr absl::Duration kPrune = absl::Seconds(10);
 // Of an agent whose state changes only among idle, assigned and working.
 constexpr absl::Duration kOrdinaryRecord = absl::Seconds(5);
+// Between two looks at one agent.
+constexpr absl::Duration kSoonest = absl::Milliseconds(1);
+// How long what is known of an agent that is gone may take to be written.
+constexpr absl::Duration kWritten = absl::Seconds(1);
 
 }  // namespace
 
 void Hub::Tick() {
   const absl::Time now = clock_.Now();
-  std::vector<Stream*> late;
-  for (const auto& [id, stream] : streams_) {
-    if (stream->phase == Stream::Phase::kAwaitingHello && now - stream->opened >= rules_.hello)
-      late.push_back(stream.get());
+  TickStreams(now);
+  std::vector<AgentId> due;
+  while (!due_.empty() && due_.top().first <= now) {
+    const auto [time, id] = due_.top();
+    due_.pop();
+    Agent* const agent = FindAgent(id);
+    if (agent == nullptr || agent->due != time) continue;
+    agent->due = absl::InfiniteFuture();
+    due.push_back(id);
   }
-  for (Stream* const stream : late) Punish(*stream, "HELLO_MISSING", "no hello came in time");
-  std::vector<AgentId> over;
-  for (const auto& [id, agent] : agents_) {
-    TickAgent(*agent, now);
-    if (!agent->stream.has_value() && !agent->facts.in_grace && !agent->dirty && !agent->breaker_dirty &&
-        !agent->probe_dirty) {
-      over.push_back(id);
+  for (const AgentId& id : due) {
+    Agent& agent = *agents_.at(id);
+    TickAgent(agent, now);
+    if (IsOver(agent)) {
+      agents_.erase(id);
+    } else {
+      Schedule(agent);
     }
   }
-  for (const AgentId& id : over) agents_.erase(id);
 
   if (now >= renew_at_ && renewing_ == 0 && live_ > 0) {
     renew_at_ = now + rules_.renew;
@@ -67,6 +75,42 @@ void Hub::Tick() {
   }
   PumpReports();
   Settle();
+}
+
+void Hub::TickStreams(absl::Time now) {
+  std::vector<Stream*> late;
+  while (!greeting_.empty() && greeting_.front().first <= now) {
+    const StreamId id = greeting_.front().second;
+    greeting_.pop_front();
+    Stream* const stream = FindStream(id);
+    if (stream == nullptr) continue;
+    if (stream->phase == Stream::Phase::kAwaitingHello) late.push_back(stream);
+    // Not known yet, and so nothing was read from it.
+    if (stream->phase == Stream::Phase::kLoading) greeting_.emplace_back(now + rules_.hello, id);
+  }
+  for (Stream* const stream : late) Punish(*stream, "HELLO_MISSING", "no hello came in time");
+}
+
+bool Hub::IsOver(const Agent& agent) {
+  return !agent.stream.has_value() && !agent.facts.in_grace && !agent.dirty && !agent.breaker_dirty &&
+         !agent.probe_dirty;
+}
+
+absl::Time Hub::NextDue(const Agent& agent) const {
+  // Whatever is written by then.
+  if (!agent.stream.has_value()) return agent.facts.in_grace ? agent.grace_until : clock_.Now() + kWritten;
+  if (agent.unsaid_lost) return clock_.Now();
+  absl::Time due = std::min({agent.next_accept, agent.audit_at, agent.probe_until});
+  if (!agent.silent) due = std::min(due, agent.renewed + agent.lease - TrustOf(agent));
+  return std::min(due, agent.last_heard + rules_.heartbeat * (agent.facts.heartbeat_overdue ? 3 : 2));
+}
+
+void Hub::Schedule(Agent& agent) {
+  // Limits are passed when they lie behind, so what is due just now is due a little later.
+  const absl::Time due = std::max(NextDue(agent), clock_.Now() + kSoonest);
+  if (due >= agent.due) return;
+  agent.due = due;
+  due_.emplace(due, agent.id);
 }
 
 void Hub::Renew(std::vector<std::pair<AgentId, std::int64_t>> sessions) {
@@ -98,11 +142,6 @@ void Hub::TickAgent(Agent& agent, absl::Time now) {
       agent.facts.heartbeat_overdue = true;
       changed = true;
     }
-  }
-  if (CloseIfOver(now, agent.breaker)) {
-    agent.breaker_dirty = true;
-    agent.facts.breaker_open_until.reset();
-    changed = true;
   }
   if (now >= agent.next_accept) CheckAcceptance(agent, now);
   if (now >= agent.audit_at) Audit(agent, now);
@@ -161,6 +200,7 @@ void Hub::Renewed(const std::vector<std::pair<AgentId, std::int64_t>>& asked,
       // By then the feed stands again.
       const absl::Time at = clock_.Now() + rules_.reconnect_spread + rules_.heartbeat * ShareOf(id);
       agent->audit_at = std::min(agent->audit_at, at);
+      Schedule(*agent);
     }
   }
   const absl::flat_hash_set<AgentId> alive(renewed->begin(), renewed->end());

@@ -16,6 +16,8 @@ constexpr std::size_t kMaxWaiting = 64;
 constexpr std::size_t kMaxAcceptTimes = 1024;
 // Questions of one stream at once; more only where as many tasks may run.
 constexpr int kMaxConfirms = 64;
+// Tasks of one agent that are over and of which output may still come.
+constexpr std::size_t kMaxEnded = 128;
 
 bool IsFinal(ReportKind kind) {
   return kind == ReportKind::kReject || kind == ReportKind::kComplete || kind == ReportKind::kFail ||
@@ -59,7 +61,10 @@ void Hub::SendWork(Agent& agent, Work work, bool redelivered) {
   entry.accept_by = work.accept_by;
   entry.sent = now;
   entry.sure = now;
-  agent.next_accept = std::min(agent.next_accept, work.accept_by);
+  if (work.accept_by < agent.next_accept) {
+    agent.next_accept = work.accept_by;
+    Schedule(agent);
+  }
   ++(redelivered ? tally_.redelivered : tally_.assigned);
   Send(agent, Assign{.number = entry.number,
                      .ref = work.ref,
@@ -106,6 +111,11 @@ void Hub::OnHeartbeat(Stream& stream, Agent& agent, const Heartbeat& heartbeat) 
   } else if (agent.facts.accept_overdue && ++agent.heartbeats_since_overdue >= 2) {
     agent.facts.accept_overdue = false;
   }
+  const bool healthy = agent.facts.failed_self_test.empty() && !agent.facts.accept_overdue;
+  if (healthy && CloseIfOver(now, agent.breaker)) {
+    agent.breaker_dirty = true;
+    agent.facts.breaker_open_until.reset();
+  }
   const bool changed = heartbeat.capabilities.has_value() && *heartbeat.capabilities != agent.capabilities;
   if (changed) {
     agent.capabilities = *heartbeat.capabilities;
@@ -146,7 +156,7 @@ void Hub::Listed(const AgentId& id, std::int64_t epoch, absl::StatusOr<std::vect
   if (!owned.ok()) {
     agent->unsure |= unsure;
     if (unsure) agent->audit_at = std::min(agent->audit_at, now + rules_.heartbeat);
-    return;
+    return Schedule(*agent);
   }
   bool any_missing = false;
   agent->held.ForEach([&](const TaskRef&, const HeldEntry& entry) { any_missing |= entry.missing; });
@@ -309,7 +319,13 @@ void Hub::SettleReport(Agent& agent, const Report& report, const absl::Status& s
   if (status.ok() && final && report.body != nullptr) ++tally_.ended;
   HeldEntry* const entry = agent.held.Find(report.ref);
   if (entry == nullptr) return;
-  if (final && entry->state == HeldState::kDone) return agent.held.Remove(report.ref);
+  if (final && entry->state == HeldState::kDone) {
+    if (status.ok() && report.kind != ReportKind::kReject) {
+      agent.ended.push_back(report.ref);
+      if (agent.ended.size() > kMaxEnded) agent.ended.pop_front();
+    }
+    return agent.held.Remove(report.ref);
+  }
   if (status.ok()) entry->sure = clock_.Now();
   if (!status.ok() && report.kind != ReportKind::kProgress) agent.held.Drop(*entry);
 }
@@ -335,7 +351,10 @@ void Hub::ReleasePaused() {
       return false;
     }
     stream->paused = false;
-    if (Agent* const agent = FindLive(id)) agent->last_heard = clock_.Now();
+    if (Agent* const agent = FindLive(id)) {
+      agent->last_heard = clock_.Now();
+      Schedule(*agent);
+    }
     ports_.Resume(id);
     return true;
   });
@@ -380,6 +399,7 @@ void Hub::CloseWatch(WatchId watch) {
     if (!agent->stream.has_value()) continue;
     agent->unsure = true;
     agent->audit_at = std::min(agent->audit_at, now + rules_.undelivered + rules_.heartbeat * ShareOf(id));
+    Schedule(*agent);
   }
 }
 

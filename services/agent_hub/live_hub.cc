@@ -7,6 +7,7 @@
 #include "libs/base/status_macros.h"
 #include "services/agent_hub/channel_convert.h"
 #include "services/agent_hub/hub_errors.h"
+#include "services/agent_hub/route_convert.h"
 
 namespace switchyard::agent_hub {
 namespace {
@@ -17,6 +18,8 @@ namespace av1 = agent::v1;
 constexpr std::size_t kNewsAgents = 500;
 // How far back a look for what persons did goes behind the last: longer than a change takes to commit.
 constexpr absl::Duration kLookBack = absl::Seconds(15);
+
+constexpr std::size_t kMaxCheckBytes = 64u << 10;
 
 // How long agents may take to send what is ready and end their streams, once they were told to leave.
 constexpr absl::Duration kLeave = absl::Milliseconds(1500);
@@ -35,8 +38,12 @@ struct LiveHub::After {
 
 // One stream: what callbacks of gRPC touch one at a time, beside what the lock guards.
 struct LiveHub::Link {
-  explicit Link(std::shared_ptr<AgentStream> stream) : stream(std::move(stream)) {}
+  Link(const AgentId& agent, std::string name, std::shared_ptr<AgentStream> stream)
+      : agent(agent), name(std::move(name)), stream(std::move(stream)) {}
 
+  const AgentId agent;
+  // As its token says it.
+  const std::string name;
   const std::shared_ptr<AgentStream> stream;
   // What it said of itself so far.
   av1::Agent said;
@@ -130,6 +137,15 @@ class LiveHub::Outbox final : public HubPorts {
       });
     });
   }
+  void AskRoute(StreamId id, const AgentId& agent, RouteAsked asked) override {
+    after_.jobs.push_back([hub = &owner_, id, agent, asked = std::move(asked)] {
+      hub->deps_.routes.Grant(
+          ToGrantRequest(agent, asked), [hub, id, asked](const absl::StatusOr<router::v1::GrantRouteResponse>& answer) {
+            auto [granted, changed] = FromGrant(asked.request, answer);
+            hub->With([&](Hub& core) { core.Granted(id, asked.ref, std::move(granted), std::move(changed)); });
+          });
+    });
+  }
   void Confirm(StreamId id, std::int64_t request, const TaskRef& ref) override {
     after_.jobs.push_back([hub = &owner_, id, request, ref] {
       hub->deps_.ledger.Confirm(ref, [hub, id, request](absl::StatusOr<bool> current) {
@@ -182,7 +198,7 @@ void LiveHub::Finish(After& after) {
 absl::Status LiveHub::Connect(const rpc::CallContext& call, std::shared_ptr<AgentStream> stream) {
   const absl::StatusOr<AgentId> agent = AgentId::Parse(call.principal().id);
   if (!agent.ok()) return AgentRemoved();
-  auto link = std::make_shared<Link>(stream);
+  auto link = std::make_shared<Link>(*agent, call.principal().name, stream);
   StreamId id{};
   absl::Status taken;
   After after;
@@ -235,6 +251,25 @@ void LiveHub::OnMessage(StreamId id, Link& link, av1::AgentMessage& message, std
   }
   With([&](Hub& hub) { hub.Receive(id, std::move(received->message), bytes, std::move(said)); });
   if (logs) OnLogs(id, *message.mutable_logs());
+  if (message.has_reports()) OnEnds(link, message.reports());
+  if (!message.heartbeat().endpoint_checks().empty()) OnChecks(link, message.heartbeat().endpoint_checks());
+}
+
+void LiveHub::OnEnds(const Link& link, const av1::ReportBatch& reports) {
+  for (const av1::Report& report : reports.reports()) {
+    if (std::optional<router::v1::RouteOutcome> outcome = ToOutcome(report); outcome.has_value()) {
+      outcome->set_agent_id(link.agent.ToString());
+      deps_.routes.Ended(*std::move(outcome));
+    }
+  }
+}
+
+void LiveHub::OnChecks(const Link& link, const std::string& bytes) {
+  model_registry::v1::ReportEndpointChecksRequest checks;
+  if (bytes.size() > kMaxCheckBytes || !checks.ParseFromString(bytes)) return;
+  // Of itself an agent says what it likes; of others nothing.
+  checks.set_agent(link.name);
+  deps_.routes.Checked(std::move(checks));
 }
 
 void LiveHub::OnLogs(StreamId id, av1::LogBatch& logs) {

@@ -20,6 +20,7 @@
 #include "services/agent_hub/hub_meter.h"
 #include "services/agent_hub/ledger_client.h"
 #include "services/agent_hub/log_lane.h"
+#include "services/agent_hub/route_client.h"
 #include "switchyard/agent/v1/agent_dispatch.pb.h"
 #include "switchyard/agent/v1/agent_hub.pb.h"
 
@@ -36,6 +37,7 @@ struct LiveHubDeps {
   Executor& blocking;
   LedgerClient& ledger;
   LogLane& logs;
+  RouteClient& routes;
   HubMeter& meter;
 };
 
@@ -85,6 +87,9 @@ class LiveHub final {
   void Finish(After& after);
   void OnMessage(StreamId id, Link& link, agent::v1::AgentMessage& message, std::size_t bytes);
   void OnLogs(StreamId id, agent::v1::LogBatch& logs);
+  // What the ends of assignments say of the model endpoints that they used.
+  void OnEnds(const Link& link, const agent::v1::ReportBatch& reports);
+  void OnChecks(const Link& link, const std::string& checks);
   void CloseAll();
   // Sends one message of news, if the reader has taken what went before.
   void SendNews(WatchId watch);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <deque>
 #include <functional>
 #include <vector>
 
@@ -13,8 +14,9 @@
 
 namespace switchyard::agent_hub {
 
-// Output of tasks on its way to the store: what arrives while one batch is written joins the next. Beyond its bound,
-// and when the store fails, output is dropped and counted: the work itself never waits for it. Thread-safe.
+// Output of tasks on its way to the store: what arrives while one batch is written joins the next. While the store is
+// away output waits, in bounded memory: beyond the bound the middle of what waits of each task goes, and the chunk
+// behind the gap says how much is missing. The work itself never waits for it. Thread-safe.
 class LogLane final {
  public:
   // `stored` is told of each task of which more is stored; it must not wait. Borrows all.
@@ -22,9 +24,19 @@ class LogLane final {
           std::function<void(const TaskId&)> stored);
 
   void Add(std::vector<LogChunk> chunks);
+  // Goes on after a failure, once it is time. Every quarter of a second or so.
+  void Tick();
+
+  // Bytes of output that wait at most, each chunk counted with some more than its text.
+  static constexpr std::size_t kMaxBytes = 32u << 20;
 
  private:
+  void Start();
   void Write();
+  // Puts back, in front, what the store could not take.
+  void PutBack(std::vector<LogChunk> batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Drops chunks that are neither among the first of their task here nor its last. How many.
+  std::size_t MakeRoom() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   LogStore& store_;
   Executor& blocking_;
@@ -32,9 +44,14 @@ class LogLane final {
   HubMeter& meter_;
   const std::function<void(const TaskId&)> stored_;
   Mutex mutex_;
-  std::vector<LogChunk> waiting_ ABSL_GUARDED_BY(mutex_);
+  std::deque<LogChunk> waiting_ ABSL_GUARDED_BY(mutex_);
   std::size_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
+  // Looked for in vain since the last batch was taken.
+  bool no_room_ ABSL_GUARDED_BY(mutex_) = false;
+  // After a failure.
+  absl::Duration pause_ ABSL_GUARDED_BY(mutex_);
+  absl::Time resume_at_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
 };
 
 }  // namespace switchyard::agent_hub

@@ -9,8 +9,15 @@ namespace {
 // Of one agent in one call.
 constexpr std::size_t kShare = 128;
 constexpr std::size_t kCallBytes = 2u << 20;
+// Of streams that are over; beyond, the time for accepting or the grace settles what they are about.
+constexpr std::size_t kMaxLeft = 10'000;
 constexpr absl::Duration kFirstPause = absl::Milliseconds(50);
 constexpr absl::Duration kMaxPause = absl::Seconds(2);
+
+bool IsOfHub(const Report& report) {
+  return report.number == 0 && report.body == nullptr &&
+         (report.kind == ReportKind::kReject || report.kind == ReportKind::kReleased);
+}
 
 }  // namespace
 
@@ -52,9 +59,32 @@ void ReportLane::Enqueue(StreamId stream, Queue& queue) {
 void ReportLane::Forget(StreamId stream) {
   const auto found = queues_.find(stream);
   if (found == queues_.end()) return;
+  Queue& queue = found->second;
+  const bool any = std::any_of(queue.reports.begin(), queue.reports.end(), IsOfHub);
+  if (!any || left_ >= kMaxLeft) return Erase(stream);
+  if (!std::exchange(queue.left, true)) ++left_;
+  if (Purge(queue)) Erase(stream);
+}
+
+void ReportLane::Erase(StreamId stream) {
+  const auto found = queues_.find(stream);
   bytes_ -= found->second.bytes;
   count_ -= found->second.reports.size();
+  left_ -= found->second.left ? 1 : 0;
   queues_.erase(found);
+}
+
+bool ReportLane::Purge(Queue& queue) {
+  const auto first = queue.reports.begin() + static_cast<std::ptrdiff_t>(queue.under_way);
+  const auto rest = std::remove_if(first, queue.reports.end(), [&](const Report& report) {
+    if (IsOfHub(report)) return false;
+    queue.bytes -= report.bytes;
+    bytes_ -= report.bytes;
+    --count_;
+    return true;
+  });
+  queue.reports.erase(rest, queue.reports.end());
+  return queue.reports.empty();
 }
 
 std::optional<ReportLane::Call> ReportLane::Next(absl::Time now) {
@@ -126,6 +156,10 @@ std::vector<ReportLane::Settled> ReportLane::Done(BatchId id, absl::StatusOr<std
       bytes_ -= report.bytes;
       --count_;
       settled.push_back({stream, std::move(report), std::move(status)});
+    }
+    if (queue.left && Purge(queue)) {
+      Erase(stream);
+      continue;
     }
     Enqueue(stream, queue);
   }

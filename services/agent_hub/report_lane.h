@@ -23,7 +23,8 @@ class ReportLane {
   explicit ReportLane(const HubRules& rules) : rules_(rules) {}
 
   void Add(StreamId stream, const AgentId& agent, std::int64_t epoch, Report report);
-  // Forgets what waits; what is under way is answered to nobody. The executor sends it again.
+  // The stream is over: forgets what its agent said, which the executor says again. What the hub itself found goes on
+  // to the ledger, within bounds.
   void Forget(StreamId stream);
 
   struct Call {
@@ -55,9 +56,14 @@ class ReportLane {
     // How many at the front are under way.
     std::size_t under_way = 0;
     bool queued = false;
+    // Of a stream that is over.
+    bool left = false;
   };
 
   void Enqueue(StreamId stream, Queue& queue);
+  // Of a stream that is over: what the agent said goes, except what is under way. True when nothing is left.
+  bool Purge(Queue& queue);
+  void Erase(StreamId stream);
   void Retreat(absl::Time now);
 
   const HubRules& rules_;
@@ -68,6 +74,8 @@ class ReportLane {
   std::uint64_t last_batch_ = 0;
   std::size_t bytes_ = 0;
   std::size_t count_ = 0;
+  // Of streams that are over.
+  std::size_t left_ = 0;
   absl::Duration pause_ = absl::ZeroDuration();
   absl::Time resume_at_ = absl::InfinitePast();
 };

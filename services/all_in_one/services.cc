@@ -1,11 +1,13 @@
 #include "services/all_in_one/services.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "libs/app/options.h"
 #include "services/agent_hub/app.h"
 #include "services/identity/app.h"
 #include "services/model_registry/app.h"
+#include "services/router/app.h"
 #include "services/scheduler/app.h"
 #include "services/task_queue/app.h"
 #include "services/task_queue/doctor.h"
@@ -21,6 +23,18 @@ rpc::ChannelOptions ToTaskQueue(const config::v1::AllInOneConfig& config) {
 rpc::ChannelOptions ToIdentity(const config::v1::AllInOneConfig& config) {
   return IsWanted(config, config::v1::SERVICE_NAME_IDENTITY) ? rpc::ChannelOptions()
                                                              : app::ToChannelOptions(config.auth());
+}
+
+// Nothing: there is none.
+std::optional<rpc::ChannelOptions> ToRouter(const config::v1::AllInOneConfig& config) {
+  if (IsWanted(config, config::v1::SERVICE_NAME_ROUTER)) return rpc::ChannelOptions();
+  if (config.router_service().address().empty()) return std::nullopt;
+  return app::ToChannelOptions(config.router_service());
+}
+std::optional<rpc::ChannelOptions> ToModelRegistry(const config::v1::AllInOneConfig& config) {
+  if (IsWanted(config, config::v1::SERVICE_NAME_MODEL_REGISTRY)) return rpc::ChannelOptions();
+  if (config.model_registry_service().address().empty()) return std::nullopt;
+  return app::ToChannelOptions(config.model_registry_service());
 }
 
 std::vector<rpc::ChannelOptions> ToHubs(const config::v1::AllInOneConfig& config) {
@@ -73,7 +87,10 @@ const std::vector<Service>& AllServices() {
        .add =
            [](app::Process& process, const config::v1::AllInOneConfig& config) {
              return agent_hub::AgentHubApp::AddTo(process, config.agent_hub(), config.server(),
-                                                  {.task_queue = ToTaskQueue(config), .identity = ToIdentity(config)});
+                                                  {.task_queue = ToTaskQueue(config),
+                                                   .identity = ToIdentity(config),
+                                                   .router = ToRouter(config),
+                                                   .model_registry = ToModelRegistry(config)});
            }},
       {.name = config::v1::SERVICE_NAME_MODEL_REGISTRY,
        .schema = model_registry::kSchema,
@@ -83,6 +100,17 @@ const std::vector<Service>& AllServices() {
            [](app::Process& process, const config::v1::AllInOneConfig& config) {
              return model_registry::ModelRegistryApp::AddTo(process, config.model_registry());
            }},
+      {.name = config::v1::SERVICE_NAME_ROUTER,
+       .schema = router::kSchema,
+       .migrations = router::SchemaMigrations,
+       .checks = router::DoctorChecks,
+       .add =
+           [](app::Process& process, const config::v1::AllInOneConfig& config) {
+             return router::RouterApp::AddTo(
+                 process, config.router(),
+                 {.task_queue = ToTaskQueue(config),
+                  .model_registry = ToModelRegistry(config).value_or(rpc::ChannelOptions())});
+           }},
       // Keeps nothing.
       {.name = config::v1::SERVICE_NAME_SCHEDULER,
        .schema = "",
@@ -90,8 +118,9 @@ const std::vector<Service>& AllServices() {
        .checks = NoChecks,
        .add =
            [](app::Process& process, const config::v1::AllInOneConfig& config) {
-             return scheduler::SchedulerApp::AddTo(process, config.scheduler(),
-                                                   {.task_queue = ToTaskQueue(config), .hubs = ToHubs(config)});
+             return scheduler::SchedulerApp::AddTo(
+                 process, config.scheduler(),
+                 {.task_queue = ToTaskQueue(config), .hubs = ToHubs(config), .router = ToRouter(config)});
            }},
   };
   return services;

@@ -19,6 +19,8 @@ namespace queue = task_queue::v1;
 constexpr std::size_t kReasonBytes = 100;
 constexpr std::size_t kMessageBytes = 4'000;
 constexpr std::size_t kShortBytes = 1'000;
+// What the contract takes.
+constexpr absl::Duration kLongestRetry = absl::Hours(1);
 
 void SetTime(absl::Time time, google::protobuf::Timestamp& out) {
   const std::int64_t nanos = absl::ToUnixNanos(time);
@@ -81,7 +83,41 @@ std::string EvidenceJson(const Evidence& evidence) {
   return json;
 }
 
+std::string Lines(const google::protobuf::RepeatedPtrField<std::string>& items) {
+  std::string lines;
+  for (const std::string& item : items) absl::StrAppend(&lines, item, "\n");
+  return lines;
+}
+
+PromptWork ToPrompt(const queue::TaskSpec& spec) {
+  PromptWork prompt;
+  prompt.instruction = spec.prompt().instruction();
+  prompt.system = spec.prompt().system();
+  prompt.success_criteria.assign(spec.success_criteria().begin(), spec.success_criteria().end());
+  prompt.max_tokens = spec.resource_limits().max_tokens();
+  prompt.local_only = spec.local_only();
+  const auto add = [&prompt](const char* name, std::string text) {
+    if (!text.empty()) prompt.data.emplace_back(name, std::move(text));
+  };
+  add("description of the task", spec.description());
+  const queue::WorkContext& context = spec.context();
+  std::string place;
+  if (!context.repository().empty()) absl::StrAppend(&place, "repository: ", context.repository(), "\n");
+  if (!context.branch().empty()) absl::StrAppend(&place, "branch: ", context.branch(), "\n");
+  if (!context.base_branch().empty()) absl::StrAppend(&place, "base branch: ", context.base_branch(), "\n");
+  add("repository", std::move(place));
+  add("files that matter", Lines(context.files()));
+  add("references", Lines(context.references()));
+  return prompt;
+}
+
+ReportKind ToKind(Outcome outcome) {
+  if (outcome == Outcome::kSucceeded) return ReportKind::kComplete;
+  return outcome == Outcome::kGivenBack ? ReportKind::kReleased : ReportKind::kFail;
+}
+
 std::string Summary(const Evidence& evidence) {
+  if (!evidence.summary.empty()) return evidence.summary;
   const absl::Duration took = absl::Trunc(evidence.ended - evidence.started, absl::Milliseconds(1));
   if (evidence.outcome == Outcome::kSucceeded) return absl::StrCat("done in ", absl::FormatDuration(took));
   return absl::StrCat(evidence.reason, " after ", absl::FormatDuration(took));
@@ -118,12 +154,19 @@ absl::StatusOr<Work> ToWork(const Assignment& assignment) {
     return MakeError(absl::StatusCode::kInvalidArgument, "INVALID_WORK", "the assignment cannot be read");
   }
   const queue::TaskSpec& spec = message.spec();
+  Work work{.task_id = assignment.key.task_id, .generation = assignment.key.generation};
+  if (spec.has_prompt()) {
+    work.kind = WorkKind::kPrompt;
+    work.prompt = ToPrompt(spec);
+    work.routing = std::move(*message.mutable_routing());
+    work.limits.time = ToDuration(spec.time_limits().run());
+    return work;
+  }
   if (!spec.has_command()) {
     return MakeError(absl::StatusCode::kInvalidArgument, "UNSUPPORTED",
-                     "this executor runs tasks of kind command only");
+                     "this executor runs tasks of the kinds command and prompt only");
   }
   const queue::Command& command = spec.command();
-  Work work{.task_id = assignment.key.task_id, .generation = assignment.key.generation};
   work.argv.assign(command.argv().begin(), command.argv().end());
   work.environment.insert(command.environment().begin(), command.environment().end());
   work.working_directory = command.working_directory();
@@ -202,6 +245,7 @@ agent::v1::Report ToReport(const Report& report) {
       break;
     case ReportKind::kComplete:
       message.mutable_complete()->mutable_result()->ParseFromString(report.result);
+      message.mutable_complete()->set_route_report(report.route_report);
       break;
     case ReportKind::kFail: {
       agent::v1::Fail& fail = *message.mutable_fail();
@@ -210,10 +254,16 @@ agent::v1::Report ToReport(const Report& report) {
       if (!report.result.empty()) fail.mutable_result()->ParseFromString(report.result);
       fail.set_permanent(report.permanent);
       fail.set_agent_fault(report.agent_fault);
+      fail.set_route_report(report.route_report);
       break;
     }
     case ReportKind::kReleased:
       message.mutable_released()->set_reason(ToText(report.reason, kShortBytes));
+      message.mutable_released()->set_route_report(report.route_report);
+      if (report.retry_after > absl::ZeroDuration()) {
+        *message.mutable_released()->mutable_retry_after() =
+            google::protobuf::util::TimeUtil::MillisecondsToDuration(absl::ToInt64Milliseconds(report.retry_after));
+      }
       break;
   }
   return message;
@@ -270,15 +320,22 @@ Ended ToEnded(const Evidence& evidence) {
   report.key = {.task_id = evidence.task_id, .generation = evidence.generation};
   const bool stopped = evidence.reason == "EXECUTOR_STOPPED";
   ended.cancelled = evidence.outcome == Outcome::kCancelled || stopped;
-  report.kind = evidence.outcome == Outcome::kSucceeded ? ReportKind::kComplete : ReportKind::kFail;
+  report.kind = ToKind(evidence.outcome);
   report.reason = evidence.reason;
+  // A release says all in one text.
+  if (report.kind == ReportKind::kReleased) absl::StrAppend(&report.reason, ": ", evidence.message);
   report.message = evidence.message;
   report.agent_fault = evidence.executor_fault;
+  report.permanent = evidence.permanent;
+  report.retry_after = std::min(evidence.retry_after, kLongestRetry);
+  report.route_report = evidence.route_report;
   queue::TaskResult result;
   result.set_summary(ToText(Summary(evidence), kShortBytes));
   result.set_exit_code(evidence.exit_code);
   result.set_output(ToText(evidence.output, 64 * 1024));
-  result.set_evidence(EvidenceJson(evidence));
+  result.set_evidence(evidence.facts.empty() ? EvidenceJson(evidence) : evidence.facts);
+  for (const auto& [name, value] : evidence.outputs) (*result.mutable_outputs())[name] = ToText(value, kMessageBytes);
+  if (!evidence.usage.empty()) result.mutable_usage()->ParseFromString(evidence.usage);
   result.SerializeToString(&report.result);
   return ended;
 }

@@ -19,7 +19,7 @@ absl::Duration ToDuration(const google::protobuf::Duration& duration);
 std::string ToText(std::string_view text, std::size_t bytes);
 
 Assignment ToAssignment(agent::v1::Assignment message);
-// INVALID_ARGUMENT, reason UNSUPPORTED, when the assignment is of a kind that no back end here runs.
+// INVALID_ARGUMENT, reason UNSUPPORTED, when the assignment is of a kind that no back end knows.
 absl::StatusOr<Work> ToWork(const Assignment& assignment);
 // "" when the assignment is no probe.
 std::string ProbeNonce(const Assignment& assignment);

@@ -31,9 +31,13 @@ struct AgentLoopOptions {
   std::string host_name;
   std::vector<std::string> capabilities;
   std::map<std::string, std::string> labels;
+  // What its back ends bring, besides what every executor speaks.
+  std::vector<std::string> features = {"kind.command"};
   // How long running work may go on once it drains; then it is handed back.
   absl::Duration drain_timeout = absl::Seconds(30);
-  // After that, for the last reports to be acknowledged.
+  // What back ends give work that is cancelled.
+  absl::Duration kill_grace = absl::Seconds(5);
+  // After drain_timeout, for the last reports to be acknowledged.
   absl::Duration farewell = absl::Seconds(5);
   absl::Duration welcome_timeout = absl::Seconds(15);
   // Between two looks at the host, and between two tests of the back ends.

@@ -23,7 +23,7 @@ AgentLoop::State::State(AgentLoopOptions given, Deps handed)
     : options(std::move(given)),
       deps(std::move(handed)),
       checker(deps.backends),
-      core(deps.journal, checker, deps.clock, {.slots = options.slots}),
+      core(deps.journal, checker, deps.clock, {.slots = options.slots, .kill_grace = options.kill_grace}),
       reconnect(deps.dialer.addresses(), deps.rng),
       logs(options.log_buffer_bytes),
       address(reconnect.first_address()) {}

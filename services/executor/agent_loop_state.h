@@ -20,6 +20,8 @@ class AgentLoop::Sink final : public BackendSink {
   Sink(State& state, TaskKey key) : state_(state), key_(std::move(key)) {}
   void OnPhase(WorkPhase phase) override;
   void OnLog(LogChunk chunk) override;
+  void OnProgress(std::string message) override;
+  void OnRouteQuestion(RouteQuestion question) override;
   void OnFinished(Evidence evidence) override;
 
   std::unique_ptr<BackendRun> run;
@@ -44,6 +46,8 @@ class AgentLoop::Stream final : public HubStreamEvents {
   bool closing = false;
   bool logs = false;
   bool phases = false;
+  bool progress = false;
+  bool route_grants = false;
   absl::Time since;
   absl::Duration retry_after;
   bool permanent = false;
@@ -87,6 +91,12 @@ struct AgentLoop::State {
   bool WriteNext();
   bool TakeConfirm(agent::v1::AgentMessage& message);
   bool TakeLogs(agent::v1::AgentMessage& message);
+  bool TakeRouteRequest(agent::v1::AgentMessage& message);
+  bool TakeProgress(agent::v1::AgentMessage& message);
+  void HearRouteGrant(agent::v1::RouteGrant grant);
+  // Every question goes to the new stream again, or is answered when its hub grants nothing.
+  void RenewRouteQuestions();
+  void AnswerRoute(const TaskKey& key, RouteAnswer answer);
   agent::v1::AgentMessage MakeHello() const;
   agent::v1::AgentMessage MakeHeartbeat(const HeartbeatFacts& facts);
 
@@ -120,6 +130,15 @@ struct AgentLoop::State {
   std::map<std::int64_t, TaskKey> confirms;
   std::deque<TaskKey> asking;
   std::int64_t confirm_number = 0;
+  // Wanted by running work; request 0: not sent on the open stream yet.
+  struct RouteWish {
+    RouteQuestion question;
+    std::int64_t request = 0;
+  };
+  std::map<TaskKey, RouteWish> route_wishes;
+  std::int64_t route_number = 0;
+  // The last word of each, not sent yet.
+  std::map<TaskKey, std::string> progress;
   std::size_t address = 0;
   absl::Time dial_at = absl::InfinitePast();
   std::vector<agent::v1::SelfTest> self_tests;

@@ -49,8 +49,8 @@ void AgentLoop::State::Dial() {
 agent::v1::AgentMessage AgentLoop::State::MakeHello() const {
   agent::v1::AgentMessage message;
   agent::v1::Hello& hello = *message.mutable_hello() = ToHello(core.Hello());
-  for (const char* feature : {"kind.command", "progress", "phase", "logs", "blocked", "confirm", "status"})
-    hello.add_features(feature);
+  for (const char* feature : {"progress", "phase", "logs", "blocked", "confirm", "status"}) hello.add_features(feature);
+  for (const std::string& feature : options.features) hello.add_features(feature);
   hello.set_software_version(options.software_version);
   hello.set_host_name(ToText(options.host_name, 256));
   for (const std::string& capability : options.capabilities) hello.add_capabilities(capability);
@@ -75,6 +75,9 @@ void AgentLoop::State::Welcome(const agent::v1::Welcome& welcome) {
   open.welcomed = true;
   open.logs = Has(welcome.features(), "logs");
   open.phases = Has(welcome.features(), "phase");
+  open.progress = Has(welcome.features(), "progress");
+  open.route_grants = Has(welcome.features(), "route_grant");
+  RenewRouteQuestions();
   const agent::v1::SessionLimits& limits = welcome.limits();
   if (limits.max_reports() > 0) open.max_reports = std::min<std::size_t>(kReportBatch, limits.max_reports());
   if (limits.bytes_per_second() > 0) open.log_rate = static_cast<double>(limits.bytes_per_second()) / 2;
@@ -156,6 +159,9 @@ void AgentLoop::State::Hear(int number, agent::v1::HubMessage message) {
       confirms.erase(found);
       break;
     }
+    case HubMessage::kRouteGrant:
+      HearRouteGrant(std::move(*message.mutable_route_grant()));
+      break;
     case HubMessage::kStatus:
       seen.probe_state = message.status().probe_state();
       seen.probe_message = message.status().probe_message();
@@ -242,6 +248,8 @@ bool AgentLoop::State::WriteNext() {
   } else if (const std::optional<HeartbeatFacts> heartbeat = core.TakeHeartbeat(); heartbeat.has_value()) {
     message = MakeHeartbeat(*heartbeat);
   } else if (TakeConfirm(message)) {
+  } else if (TakeRouteRequest(message)) {
+  } else if (TakeProgress(message)) {
   } else if (TakeLogs(message)) {
   } else if (core.has_reports()) {
     std::size_t bytes = 0;

@@ -27,13 +27,19 @@ class FakeBackend final : public Backend {
   struct Run final : BackendRun {
     Run(FakeBackend& backend, Work work, BackendSink& sink) : backend(backend), work(std::move(work)), sink(sink) {}
     void Cancel() override { backend.Finish(work.task_id, Outcome::kCancelled, "CANCELLED"); }
+    void OnRouteAnswer(RouteAnswer answer) override { backend.Answered(std::move(answer)); }
     FakeBackend& backend;
     Work work;
     BackendSink& sink;
   };
 
   std::string_view name() const override { return "local_exec"; }
+  bool Serves(WorkKind) const override { return true; }
   absl::Status Check(const Work& work) const override {
+    if (work.kind == WorkKind::kPrompt) {
+      return work.routing.empty() ? MakeError(absl::StatusCode::kFailedPrecondition, "UNROUTED", "no route")
+                                  : absl::OkStatus();
+    }
     if (work.argv[0] != "/bin/rm") return absl::OkStatus();
     return MakeError(absl::StatusCode::kPermissionDenied, "NOT_ALLOWED", "no rule allows /bin/rm");
   }
@@ -56,6 +62,33 @@ class FakeBackend final : public Backend {
     }
   }
   void Say(const std::string& id, const std::string& text) { Sink(id)->OnLog({.text = text}); }
+  void Progress(const std::string& id, const std::string& text) { Sink(id)->OnProgress(text); }
+  void AskForRoute(const std::string& id) {
+    Sink(id)->OnRouteQuestion({.reason = "ENDPOINT_OVERLOADED", .observation = "seen"});
+  }
+  RouteAnswer AwaitRouteAnswer() {
+    MutexLock lock(mutex_);
+    while (answers_.empty()) {
+      if (!changed_.WaitFor(mutex_, absl::Seconds(20))) {
+        ADD_FAILURE() << "no answer came";
+        return {};
+      }
+    }
+    RouteAnswer answer = std::move(answers_.front());
+    answers_.pop_front();
+    return answer;
+  }
+  void End(const std::string& id, Evidence evidence) {
+    BackendSink* const sink = Sink(id);
+    if (sink == nullptr) return;
+    evidence.task_id = id;
+    evidence.generation = 1;
+    {
+      MutexLock lock(mutex_);
+      sinks_.erase(id);
+    }
+    sink->OnFinished(std::move(evidence));
+  }
   void Finish(const std::string& id, Outcome outcome = Outcome::kSucceeded, const std::string& reason = "") {
     BackendSink* sink = Sink(id);
     if (sink == nullptr) return;
@@ -70,6 +103,11 @@ class FakeBackend final : public Backend {
   }
 
  private:
+  void Answered(RouteAnswer answer) {
+    MutexLock lock(mutex_);
+    answers_.push_back(std::move(answer));
+    changed_.NotifyAll();
+  }
   BackendSink* Sink(const std::string& id) {
     MutexLock lock(mutex_);
     const auto found = sinks_.find(id);
@@ -79,6 +117,7 @@ class FakeBackend final : public Backend {
   CondVar changed_;
   std::map<std::string, BackendSink*> sinks_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::string> started_ ABSL_GUARDED_BY(mutex_);
+  std::deque<RouteAnswer> answers_ ABSL_GUARDED_BY(mutex_);
 };
 
 // A hub that says what the test tells it to.
@@ -175,6 +214,7 @@ class AgentLoopTest : public ::testing::Test {
     options.slots = 2;
     options.software_version = "1.2.3";
     options.capabilities = {"os:linux"};
+    options.features = {"kind.command", "kind.prompt", "route_grant"};
     options.farewell = absl::Seconds(1);
     loop_ = std::make_unique<AgentLoop>(options, AgentLoop::Deps{.clock = clock_,
                                                                  .rng = *rng_,
@@ -206,6 +246,22 @@ class AgentLoopTest : public ::testing::Test {
     assignment.mutable_spec()->mutable_command()->add_argv(program);
     if (probe) assignment.mutable_spec()->mutable_command()->add_argv("nonce-1");
     hub_.Send(message);
+  }
+  // Accepted and started.
+  void AssignPrompt(const std::string& id, const std::string& routing = "a route") {
+    HubMessage message;
+    agent::v1::Assignment& assignment = *message.mutable_assign()->add_assignments();
+    assignment.set_number(++assignments_);
+    assignment.set_task_id(id);
+    assignment.set_generation(1);
+    assignment.set_routing(routing);
+    assignment.mutable_spec()->mutable_prompt()->set_instruction("hello");
+    hub_.Send(message);
+  }
+  void StartPrompt(const std::string& id) {
+    AssignPrompt(id);
+    EXPECT_TRUE(NextReport().has_accept());
+    backend_.AwaitStart(id);
   }
   void Ack(std::int64_t through) {
     HubMessage message;
@@ -405,6 +461,118 @@ TEST_F(AgentLoopTest, APingIsAnswered) {
   message.mutable_ping()->set_number(42);
   hub_.Send(message);
   EXPECT_EQ(hub_.Next().pong().number(), 42);
+}
+
+TEST_F(AgentLoopTest, APromptWithoutARouteIsRejectedButNotForGood) {
+  EXPECT_THAT(Connect().features(), ::testing::Contains("kind.prompt"));
+  AssignPrompt("t1", "");
+  const agent::v1::Report rejected = NextReport();
+  EXPECT_EQ(rejected.reject().reason(), "UNROUTED");
+  EXPECT_FALSE(rejected.reject().permanent());
+}
+
+TEST_F(AgentLoopTest, WhatAModelUsedStandsInTheEnd) {
+  Connect();
+  StartPrompt("t1");
+  task_queue::v1::Usage usage;
+  usage.set_model("m:7b");
+  Evidence evidence{.outcome = Outcome::kSucceeded};
+  evidence.exit_code = 0;
+  evidence.summary = "red";
+  evidence.outputs["endpoint"] = "one";
+  evidence.usage = usage.SerializeAsString();
+  evidence.route_report = "report";
+  evidence.facts = "{\"calls\":[]}";
+  backend_.End("t1", evidence);
+  const agent::v1::Complete complete = NextReport().complete();
+  EXPECT_EQ(complete.route_report(), "report");
+  EXPECT_EQ(complete.result().summary(), "red");
+  EXPECT_EQ(complete.result().usage().model(), "m:7b");
+  EXPECT_EQ(complete.result().outputs().at("endpoint"), "one");
+  EXPECT_EQ(complete.result().evidence(), "{\"calls\":[]}");
+}
+
+TEST_F(AgentLoopTest, WhatIsGivenBackSaysWhyAndWhenToTryAgain) {
+  Connect();
+  StartPrompt("t1");
+  Evidence evidence{.outcome = Outcome::kGivenBack, .reason = "MODEL_LOADING", .message = "it loads"};
+  evidence.retry_after = absl::Seconds(9);
+  evidence.route_report = "report";
+  backend_.End("t1", evidence);
+  const agent::v1::Released released = NextReport().released();
+  EXPECT_EQ(released.reason(), "MODEL_LOADING: it loads");
+  EXPECT_EQ(released.retry_after().seconds(), 9);
+  EXPECT_EQ(released.route_report(), "report");
+}
+
+TEST_F(AgentLoopTest, ACancelledPromptSaysWhatItUsed) {
+  Connect();
+  StartPrompt("t1");
+  HubMessage message;
+  message.mutable_cancel()->set_task_id("t1");
+  message.mutable_cancel()->set_generation(1);
+  message.mutable_cancel()->set_reason("enough");
+  Evidence evidence{.outcome = Outcome::kCancelled, .reason = "CANCELLED"};
+  evidence.route_report = "report";
+  backend_.End("t1", evidence);
+  hub_.Send(message);
+  EXPECT_EQ(NextReport().released().route_report(), "report");
+}
+
+TEST_F(AgentLoopTest, AsksTheHubForAnotherRouteAndPassesTheGrantOn) {
+  Connect({"logs", "phase", "confirm", "route_grant", "progress"});
+  StartPrompt("t1");
+  backend_.AskForRoute("t1");
+  const agent::v1::RouteRequest request = hub_.Next().route_request();
+  EXPECT_EQ(request.task_id(), "t1");
+  EXPECT_EQ(request.generation(), 1);
+  EXPECT_EQ(request.reason(), "ENDPOINT_OVERLOADED");
+  EXPECT_EQ(request.observation(), "seen");
+  HubMessage message;
+  message.mutable_route_grant()->set_request(request.request() + 7);
+  message.mutable_route_grant()->set_routing("for somebody else");
+  hub_.Send(message);
+  message.mutable_route_grant()->set_request(request.request());
+  message.mutable_route_grant()->set_routing("another route");
+  hub_.Send(message);
+  EXPECT_EQ(backend_.AwaitRouteAnswer().routing, "another route");
+  backend_.Finish("t1");
+  EXPECT_TRUE(NextReport().has_complete());
+}
+
+TEST_F(AgentLoopTest, AQuestionForARouteOutlivesItsStream) {
+  Connect({"logs", "phase", "confirm", "route_grant"});
+  StartPrompt("t1");
+  backend_.AskForRoute("t1");
+  const std::int64_t first = hub_.Next().route_request().request();
+  Lose("gone");
+  PassTime(absl::Seconds(10));
+  Connect({"logs", "phase", "confirm", "route_grant"});
+  AgentMessage again = hub_.Next();
+  while (!again.has_route_request()) again = hub_.Next();
+  EXPECT_NE(again.route_request().request(), first);
+  HubMessage message;
+  message.mutable_route_grant()->set_request(again.route_request().request());
+  message.mutable_route_grant()->set_refusal("CHAIN_EXHAUSTED");
+  hub_.Send(message);
+  EXPECT_EQ(backend_.AwaitRouteAnswer().refusal, "CHAIN_EXHAUSTED");
+}
+
+TEST_F(AgentLoopTest, AHubThatGrantsNoRoutesIsNotAsked) {
+  Connect();
+  StartPrompt("t1");
+  backend_.AskForRoute("t1");
+  EXPECT_EQ(backend_.AwaitRouteAnswer().refusal, "NOT_OFFERED");
+}
+
+TEST_F(AgentLoopTest, SignsOfLifeAreSentWhereTheyAreWanted) {
+  Connect({"logs", "phase", "confirm", "progress"});
+  StartPrompt("t1");
+  backend_.Progress("t1", "still waits");
+  const agent::v1::Report report = NextReport();
+  EXPECT_EQ(report.number(), 0);
+  EXPECT_EQ(report.task_id(), "t1");
+  EXPECT_EQ(report.progress().message(), "still waits");
 }
 
 TEST_F(AgentLoopTest, WithoutTheFeatureNoOutputIsSent) {

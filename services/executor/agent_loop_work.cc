@@ -27,8 +27,10 @@ absl::Status AgentLoop::Checker::Check(Assignment& assignment) {
   absl::StatusOr<Work> work = ToWork(assignment);
   if (!work.ok()) return work.status();
   work->inside_only = false;
-  absl::Status last = MakeError(absl::StatusCode::kInvalidArgument, "UNSUPPORTED", "no back end is enabled");
+  absl::Status last =
+      MakeError(absl::StatusCode::kInvalidArgument, "UNSUPPORTED", "no back end for work of this kind is enabled");
   for (const Backend* backend : backends_) {
+    if (!backend->Serves(work->kind)) continue;
     last = backend->Check(*work);
     if (!last.ok()) continue;
     assignment.beyond_workspace = assignment.beyond_workspace || backend->ReachesBeyond(*work);
@@ -41,6 +43,9 @@ void AgentLoop::State::Perform(Actions actions) {
   for (const TaskKey& key : actions.cancel) {
     if (const auto found = runs.find(key); found != runs.end()) found->second->run->Cancel();
   }
+  for (const TaskKey& key : actions.kill) {
+    if (const auto found = runs.find(key); found != runs.end()) found->second->run->Kill();
+  }
   for (const TaskKey& key : actions.forgotten) logs.Forget(key);
   for (const Assignment& assignment : actions.start) StartWork(assignment);
   for (const Assignment& assignment : actions.probe) RunProbe(assignment);
@@ -49,11 +54,13 @@ void AgentLoop::State::Perform(Actions actions) {
 void AgentLoop::State::StartWork(const Assignment& assignment) {
   const TaskKey key = assignment.key;
   auto sink = std::make_unique<Sink>(*this, key);
-  absl::Status last = MakeError(absl::StatusCode::kInvalidArgument, "UNSUPPORTED", "no back end is enabled");
+  absl::Status last =
+      MakeError(absl::StatusCode::kInvalidArgument, "UNSUPPORTED", "no back end for work of this kind is enabled");
   if (absl::StatusOr<Work> work = ToWork(assignment); !work.ok()) {
     last = work.status();
   } else {
     for (Backend* backend : deps.backends) {
+      if (!backend->Serves(work->kind)) continue;
       if (last = backend->Check(*work); !last.ok()) continue;
       absl::StatusOr<std::unique_ptr<BackendRun>> run = backend->Start(*work, *sink);
       last = run.status();
@@ -77,6 +84,8 @@ void AgentLoop::State::StartWork(const Assignment& assignment) {
 void AgentLoop::State::Finished(const TaskKey& key, const Evidence& evidence) {
   logs.Finish(key);
   runs.erase(key);
+  route_wishes.erase(key);
+  progress.erase(key);
   Ended ended = ToEnded(evidence);
   LogInfo("task ended", {{"task", key.task_id},
                          {"generation", key.generation},

@@ -20,6 +20,7 @@
 #include "services/executor/files.h"
 #include "services/executor/grpc_hub_dialer.h"
 #include "services/executor/local_exec_config.h"
+#include "services/executor/models/models_config.h"
 #include "services/executor/sandbox.h"
 #include "services/executor/sqlite_journal.h"
 #include "services/executor/status_file.h"
@@ -33,7 +34,7 @@ std::string HostName() {
   return gethostname(name, sizeof(name) - 1) == 0 ? name : "unknown";
 }
 
-std::vector<std::string> Capabilities(const config::v1::ExecutorConfig& config) {
+std::vector<std::string> HostCapabilities(const config::v1::ExecutorConfig& config) {
   std::vector<std::string> all = {"os:linux"};
   struct utsname host {};
   if (uname(&host) == 0) all.push_back(absl::StrCat("arch:", host.machine));
@@ -46,12 +47,14 @@ AgentLoopOptions ToOptions(const config::v1::ExecutorConfig& config) {
   options.slots = static_cast<int>(config.slots());
   options.software_version = std::string(app::Version());
   options.host_name = config.name().empty() ? HostName() : config.name();
-  options.capabilities = Capabilities(config);
+  options.capabilities = HostCapabilities(config);
+  options.features.clear();
   for (const std::string& label : config.labels()) {
     const std::vector<std::string> parts = absl::StrSplit(label, absl::MaxSplits('=', 1));
     options.labels[parts[0]] = parts.size() > 1 ? parts[1] : "";
   }
   options.drain_timeout = ToDuration(config.drain_timeout());
+  options.kill_grace = ToDuration(config.limits().kill_grace());
   options.data_dir = config.data_dir();
   options.min_free_disk = config.journal().min_free();
   return options;
@@ -85,6 +88,8 @@ struct AgentProcess::Parts {
   BoundedExecutor tests;
   Runner runner;
   std::unique_ptr<LocalExec> local_exec;
+  std::unique_ptr<http::HttpClient> model_http;
+  std::unique_ptr<models::ModelsBackend> model_backend;
   std::unique_ptr<ResourceProbe> resources;
   std::unique_ptr<SqliteJournal> journal;
   rpc::FileTokenSource tokens;
@@ -111,23 +116,34 @@ absl::Status AgentProcess::Parts::Make() {
   }
   SY_ASSIGN_OR_RETURN(dialer, GrpcHubDialer::Create(hub.addresses, hub.tls, caller, tokens));
   SY_ASSIGN_OR_RETURN(journal, SqliteJournal::Open(JournalFile(config)));
+  AgentLoopOptions options = ToOptions(config);
   std::vector<Backend*> backends;
   if (config.backends().local_exec().enabled()) {
     SY_ASSIGN_OR_RETURN(local_exec, MakeLocalExec(config, runner, slow));
     backends.push_back(local_exec.get());
+    options.features.push_back("kind.command");
+  }
+  if (config.backends().models().enabled()) {
+    model_http = std::make_unique<http::HttpClient>(clock, models::ClientOptions(config), &metrics);
+    SY_ASSIGN_OR_RETURN(model_backend, models::MakeModelsBackend(config, *model_http, clock, *rng));
+    backends.push_back(model_backend.get());
+    for (const char* feature : {"kind.prompt", "route_grant"}) options.features.push_back(feature);
+    for (std::string& capability : models::Capabilities(config.backends().models(), model_backend->credentials())) {
+      options.capabilities.push_back(std::move(capability));
+    }
   }
   if (backends.empty()) {
     return InvalidFields({{.field = "backends", .description = "none is enabled: this executor could run nothing"}});
   }
   const std::string shim = config.sandbox().shim().empty() ? FindShim() : config.sandbox().shim();
   resources = std::make_unique<ResourceProbe>(config.data_dir(), &runner, shim);
-  loop = std::make_unique<AgentLoop>(ToOptions(config), AgentLoop::Deps{.clock = clock,
-                                                                        .rng = *rng,
-                                                                        .journal = *journal,
-                                                                        .dialer = *dialer,
-                                                                        .backends = backends,
-                                                                        .resources = resources.get(),
-                                                                        .slow = tests});
+  loop = std::make_unique<AgentLoop>(std::move(options), AgentLoop::Deps{.clock = clock,
+                                                                         .rng = *rng,
+                                                                         .journal = *journal,
+                                                                         .dialer = *dialer,
+                                                                         .backends = backends,
+                                                                         .resources = resources.get(),
+                                                                         .slow = tests});
   loop->SetObserver([this](const AgentStatus& status) { status_file.Write(status); });
   for (std::size_t i = 0; i < dialer->addresses(); ++i) {
     admins.push_back(agent::v1::AgentAdminService::NewStub(dialer->channel(i)));
@@ -189,6 +205,8 @@ AgentProcess::~AgentProcess() {
   parts.loop->Stop();
   // What still runs dies here; its end is told to the loop's object, which outlives it.
   parts.runner.Stop();
+  if (parts.model_backend != nullptr) parts.model_backend->Stop();
+  if (parts.model_http != nullptr) parts.model_http->Stop();
   parts.tests.Stop();
   parts.slow.Stop();
   parts.metrics_server.reset();
@@ -200,6 +218,8 @@ absl::Status AgentProcess::Start() {
   parts_->slow.Start();
   parts_->tests.Start();
   SY_RETURN_IF_ERROR(parts_->runner.Start());
+  if (parts_->model_http != nullptr) parts_->model_http->Start();
+  if (parts_->model_backend != nullptr) parts_->model_backend->StartTicking();
   SY_RETURN_IF_ERROR(parts_->loop->Start());
   parts_->keep_token->Start();
   return absl::OkStatus();

@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <array>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "libs/base/status.h"
+#include "libs/base/strings.h"
 #include "libs/text/redact.h"
 #include "libs/text/utf8.h"
 
@@ -60,31 +63,32 @@ std::string Objection(const Rule& rule, const Work& work) {
 }  // namespace
 
 bool SteersExecution(std::string_view name) {
-  static constexpr std::array kExact = {std::string_view("PATH"),         std::string_view("HOME"),
-                                        std::string_view("SHELL"),        std::string_view("IFS"),
-                                        std::string_view("ENV"),          std::string_view("CDPATH"),
-                                        std::string_view("PERL5LIB"),     std::string_view("PERL5OPT"),
-                                        std::string_view("RUBYOPT"),      std::string_view("RUBYLIB"),
-                                        std::string_view("NODE_OPTIONS"), std::string_view("NODE_PATH"),
-                                        std::string_view("CLASSPATH"),    std::string_view("MAKEFLAGS"),
-                                        std::string_view("GCONV_PATH"),   std::string_view("TMPDIR"),
-                                        std::string_view("EDITOR"),       std::string_view("VISUAL"),
-                                        std::string_view("PAGER"),        std::string_view("MANPAGER"),
-                                        std::string_view("LOCPATH"),      std::string_view("NLSPATH"),
-                                        std::string_view("HOSTALIASES"),  std::string_view("RES_OPTIONS"),
-                                        std::string_view("GETCONF_DIR"),  std::string_view("MALLOC_TRACE"),
-                                        std::string_view("PS4"),          std::string_view("PROMPT_COMMAND"),
-                                        std::string_view("OPENSSL_CONF"), std::string_view("GNUMAKEFLAGS"),
-                                        std::string_view("BROWSER"),      std::string_view("_")};
-  static constexpr std::array kPrefixes = {
-      std::string_view("LD_"),    std::string_view("DYLD_"),   std::string_view("BASH_"),
-      std::string_view("PYTHON"), std::string_view("GIT_"),    std::string_view("SWITCHYARD_"),
-      std::string_view("GLIBC_"), std::string_view("JAVA_"),   std::string_view("_JAVA_"),
-      std::string_view("JDK_"),   std::string_view("MALLOC_"), std::string_view("SSH_"),
-      std::string_view("LESS"),   std::string_view("ZDOTDIR")};
-  return std::find(kExact.begin(), kExact.end(), name) != kExact.end() ||
-         std::any_of(kPrefixes.begin(), kPrefixes.end(),
-                     [name](std::string_view prefix) { return name.substr(0, prefix.size()) == prefix; });
+  static const auto& exact = *new absl::flat_hash_set<std::string>(absl::StrSplit(
+      "PATH HOME SHELL IFS ENV CDPATH FPATH SHELLOPTS BASHOPTS PS4 PROMPT_COMMAND ZDOTDIR INPUTRC TMPDIR _ "
+      "EDITOR VISUAL PAGER MANPAGER BROWSER VIMINIT EXINIT TERMINFO TERMINFO_DIRS TERMCAP GCONV_PATH LOCPATH "
+      "NLSPATH HOSTALIASES RES_OPTIONS GETCONF_DIR GNUPGHOME WGETRC CURL_HOME TAR_OPTIONS CVS_RSH SVN_SSH CC "
+      "CXX CPP LD AR AS NM FC F77 RANLIB OBJCOPY STRIP LEX YACC MAKE MAKEFLAGS MAKEFILES GNUMAKEFLAGS MFLAGS "
+      "CFLAGS CXXFLAGS CPPFLAGS LDFLAGS LDLIBS FFLAGS CPATH C_INCLUDE_PATH CPLUS_INCLUDE_PATH OBJC_INCLUDE_PATH "
+      "LIBRARY_PATH COMPILER_PATH GCC_EXEC_PREFIX DEPENDENCIES_OUTPUT CCC_OVERRIDE_OPTIONS CARGO GOFLAGS GOROOT "
+      "GOPATH GOENV GOBIN GOTOOLCHAIN GOTOOLDIR GOPROXY GOSUMDB GONOSUMDB GONOSUMCHECK GOINSECURE GOPRIVATE "
+      "GOCACHE GOCACHEPROG GOMODCACHE GOTMPDIR GOWORK GO111MODULE GOVCS GOAUTH VIRTUAL_ENV CLASSPATH PHPRC "
+      "TCLLIBPATH OCAMLRUNPARAM CAMLRUNPARAM CAML_LD_LIBRARY_PATH OCAMLFIND_CONF PSMODULEPATH KUBECONFIG "
+      "AWS_CONFIG_FILE AWS_SHARED_CREDENTIALS_FILE PSQLRC PGSERVICEFILE PGSYSCONFDIR PGPASSFILE",
+      ' '));
+  static const auto& prefixes = *new std::vector<std::string>(absl::StrSplit(
+      "LD_ DYLD_ GLIBC_ MALLOC_ BASH_ SWITCHYARD_ SSH_ SUDO_ SYSTEMD_ LESS XDG_ GIT_ HG RSYNC_ OPENSSL_ "
+      "PKG_CONFIG PYTHON PIP_ PIPX_ PIPENV_ UV_ POETRY_ CONDA_ MAMBA_ TOX_ PYENV_ NODE_ YARN_ PNPM_ COREPACK_ "
+      "NVM_ DENO_ BUN_ RUBY GEM_ BUNDLE_ BUNDLER_ RBENV_ PERL PHP_ COMPOSER_ LUA_ R_ JULIA_ GUILE_ ERL_ ELIXIR_ "
+      "MIX_ HEX_ JAVA_ _JAVA_ JDK_ MAVEN_ GRADLE_ ANT_ SBT_ KOTLIN_ SCALA_ DOTNET_ MSBUILD NUGET_ CORECLR_ "
+      "COMPlus_ RUSTC RUSTDOC RUSTFLAGS RUSTUP_ CARGO_ CGO_ CMAKE_ CTEST_ MESON_ NINJA_ CCACHE_ SCCACHE_ "
+      "DISTCC_ CONFIG_SHELL DOCKER_ BUILDKIT_ BUILDAH_ CONTAINERS_ KUBECTL_ HELM_ TF_ TERRAFORM_ ANSIBLE_ "
+      "VAGRANT_ GTK_ GIO_ QT_ GST_ PSQL_",
+      ' '));
+  // npm reads its own in either case.
+  if (absl::StartsWithIgnoreCase(ToAbsl(name), "npm_")) return true;
+  return exact.contains(ToAbsl(name)) ||
+         std::any_of(prefixes.begin(), prefixes.end(),
+                     [name](const std::string& prefix) { return name.substr(0, prefix.size()) == prefix; });
 }
 
 bool IsShell(std::string_view program) {

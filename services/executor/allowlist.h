@@ -55,7 +55,8 @@ class Allowlist {
 };
 
 // Whether a variable of this name changes what program runs rather than what it does: PATH, LD_PRELOAD, BASH_ENV,
-// PYTHONPATH, GIT_SSH and their kind. No task may set one, whatever a rule says.
+// PYTHONPATH, GIT_SSH, CC, RUSTC_WRAPPER, npm_config_*, XDG_CONFIG_HOME and their kind. No task may set one, whatever a
+// rule says.
 bool SteersExecution(std::string_view name);
 
 // A program that runs what it is told: a shell, sudo and their kin. No rule may name one.

@@ -253,7 +253,68 @@ TEST(AllowlistFileTest, KnowsShellsAndWhatSteersThem) {
   for (const char* name : {"PATH", "LD_PRELOAD", "BASH_ENV", "GIT_SSH_COMMAND", "PYTHONPATH", "IFS"}) {
     EXPECT_TRUE(SteersExecution(name)) << name;
   }
-  EXPECT_FALSE(SteersExecution("QUALITY"));
+  // Compilers, build tools, package managers and what they find their configuration by.
+  for (const char* name : {"CC",
+                           "CXX",
+                           "LD",
+                           "CFLAGS",
+                           "LDFLAGS",
+                           "MAKEFILES",
+                           "COMPILER_PATH",
+                           "RUSTC",
+                           "RUSTC_WRAPPER",
+                           "RUSTFLAGS",
+                           "RUSTUP_TOOLCHAIN",
+                           "CARGO",
+                           "CARGO_HOME",
+                           "CARGO_BUILD_RUSTC_WRAPPER",
+                           "CARGO_TARGET_X86_64_LINKER",
+                           "GOFLAGS",
+                           "GOTOOLCHAIN",
+                           "CGO_CFLAGS",
+                           "npm_config_script_shell",
+                           "NPM_CONFIG_NODE_OPTIONS",
+                           "Npm_Config_Globalconfig",
+                           "NODE_OPTIONS",
+                           "YARN_RC_FILENAME",
+                           "PIP_INDEX_URL",
+                           "PIP_CONFIG_FILE",
+                           "UV_PYTHON",
+                           "VIRTUAL_ENV",
+                           "XDG_CONFIG_HOME",
+                           "XDG_DATA_DIRS",
+                           "GIT_CONFIG_GLOBAL",
+                           "GIT_EXEC_PATH",
+                           "GIT_PAGER",
+                           "HGRCPATH",
+                           "RSYNC_RSH",
+                           "PERL5DB",
+                           "RUBYSHELL",
+                           "GEM_HOME",
+                           "BUNDLE_GEMFILE",
+                           "COMPOSER_HOME",
+                           "LUA_INIT",
+                           "R_PROFILE_USER",
+                           "JAVA_TOOL_OPTIONS",
+                           "MAVEN_OPTS",
+                           "GRADLE_OPTS",
+                           "DOTNET_STARTUP_HOOKS",
+                           "COMPlus_Version",
+                           "CMAKE_CXX_COMPILER_LAUNCHER",
+                           "PKG_CONFIG_PATH",
+                           "CCACHE_PREFIX",
+                           "OPENSSL_MODULES",
+                           "DOCKER_CONFIG",
+                           "KUBECONFIG",
+                           "ANSIBLE_CONFIG",
+                           "TAR_OPTIONS",
+                           "SYSTEMD_EDITOR"}) {
+    EXPECT_TRUE(SteersExecution(name)) << name;
+  }
+  for (const char* name : {"QUALITY", "LANG", "LC_ALL", "TZ", "SOURCE_DATE_EPOCH", "NO_COLOR", "CI", "CCX", "GOAL",
+                           "NAME", "CARGOES", "LAST", "MAKESPAN", "TERM"}) {
+    EXPECT_FALSE(SteersExecution(name)) << name;
+  }
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -31,10 +32,30 @@ struct Limits {
   std::uint64_t output_bytes = 0;
 };
 
+enum class WorkKind { kCommand, kPrompt };
+
+// What a model is to work on.
+struct PromptWork {
+  std::string instruction;
+  // Added to the persona of the role.
+  std::string system;
+  std::vector<std::string> success_criteria;
+  // Text and names that are data, each with what it is, the most needed first.
+  std::vector<std::pair<std::string, std::string>> data;
+  // Of input and output together; 0: no limit.
+  std::int64_t max_tokens = 0;
+  bool local_only = false;
+};
+
 // One assignment.
 struct Work {
   std::string task_id;
   std::int64_t generation = 0;
+  WorkKind kind = WorkKind::kCommand;
+  // Of kPrompt.
+  PromptWork prompt;
+  // A serialised switchyard.router.v1.Routing; empty: no model.
+  std::string routing;
   // The program first.
   std::vector<std::string> argv;
   // Added to the clean environment, as far as the rule that allows the program permits these names.
@@ -59,6 +80,8 @@ enum class Outcome {
   kCancelled,
   // Ended because it used too much; `reason` says of what.
   kLimitExceeded,
+  // Not done, and nobody's fault that counts: it goes back, to be given out again.
+  kGivenBack,
   // It never ran, and the fault is this executor's: the sandbox, the disk, the process table.
   kNotStarted,
 };
@@ -87,6 +110,10 @@ struct Evidence {
   int signal = 0;
   // The fault is this executor's and counts for its breaker; the work itself may do elsewhere.
   bool executor_fault = false;
+  // The same would fail again.
+  bool permanent = false;
+  // Of kGivenBack: not to be given out again before.
+  absl::Duration retry_after = absl::ZeroDuration();
   absl::Time started;
   absl::Time ended;
   absl::Duration user_time;
@@ -110,6 +137,15 @@ struct Evidence {
   bool network = false;
   uid_t uid = 0;
   std::vector<HeldLimit> limits;
+  // The remaining ones are of work with a model. At most 1,000 bytes; empty: made from the outcome.
+  std::string summary;
+  // Small facts, for programs.
+  std::map<std::string, std::string> outputs;
+  // A serialised switchyard.task_queue.v1.Usage, and a serialised switchyard.router.v1.RouteReport of at most 16 KiB.
+  std::string usage;
+  std::string route_report;
+  // A JSON object that stands instead of what is said of a program.
+  std::string facts;
 };
 
 enum class LogStream { kOutput, kError };
@@ -127,6 +163,22 @@ struct LogChunk {
 
 enum class WorkPhase { kWorkspace, kLoading, kGenerating, kApplying, kExecuting };
 
+// Asks for another endpoint than the one that the work was routed to.
+struct RouteQuestion {
+  // UPPER_SNAKE_CASE: why.
+  std::string reason;
+  // A serialised switchyard.model_registry.v1.Observation of the endpoint left, at most 4 KiB.
+  std::string observation;
+};
+
+struct RouteAnswer {
+  // A serialised switchyard.router.v1.Routing; empty when refused.
+  std::string routing;
+  // UPPER_SNAKE_CASE when refused; NOT_OFFERED: this hub grants none.
+  std::string refusal;
+  std::string message;
+};
+
 // Called from one thread at a time, which belongs to the back end: a call must not block. Nothing comes after
 // OnFinished, which comes exactly once for every Start that was OK. Lives until then.
 class BackendSink {
@@ -134,6 +186,10 @@ class BackendSink {
   virtual ~BackendSink() = default;
   virtual void OnPhase(WorkPhase phase) = 0;
   virtual void OnLog(LogChunk chunk) = 0;
+  // A sign of life for work that says nothing else; at most 1 KiB, for people.
+  virtual void OnProgress(std::string) {}
+  // Answered by BackendRun::OnRouteAnswer, sooner or later, or never when no hub is there. One at a time.
+  virtual void OnRouteQuestion(RouteQuestion) {}
   virtual void OnFinished(Evidence evidence) = 0;
 };
 
@@ -144,11 +200,15 @@ class BackendRun {
   // Asks for the end: SIGTERM, then SIGKILL after the grace. Comes back at once; the evidence says CANCELLED unless the
   // work ended first. Thread-safe; again or late is harmless.
   virtual void Cancel() = 0;
+  // The same without a grace, also after Cancel.
+  virtual void Kill() { Cancel(); }
+  // Late or unasked is harmless.
+  virtual void OnRouteAnswer(RouteAnswer) {}
 };
 
 // One test of what this executor needs to do its work.
 struct ProbeResult {
-  // "local_exec", "sandbox", "cgroups".
+  // "local_exec", "sandbox", "cgroups", "models".
   std::string name;
   bool ok = false;
   // What is wrong and how to mend it; or what was found.
@@ -159,10 +219,13 @@ struct ProbeResult {
 class Backend {
  public:
   virtual ~Backend() = default;
-  // "local_exec".
+  // "local_exec", "models".
   virtual std::string_view name() const = 0;
+  // Whether work of this kind is its own; of no other is it asked.
+  virtual bool Serves(WorkKind kind) const { return kind == WorkKind::kCommand; }
   // OK when Start would take this work now. Otherwise what Start would return: PERMISSION_DENIED, reason NOT_ALLOWED;
-  // INVALID_ARGUMENT, reason INVALID_WORK; UNAVAILABLE, reason SANDBOX_UNAVAILABLE or SHUTTING_DOWN.
+  // INVALID_ARGUMENT, reason INVALID_WORK; UNAVAILABLE, reason SANDBOX_UNAVAILABLE or SHUTTING_DOWN. Of work with a
+  // model: FAILED_PRECONDITION, reason UNROUTED, ROUTING_UNKNOWN, NOT_LOCAL, CREDENTIAL_NOT_ALLOWED, SECRET_UNREADABLE.
   virtual absl::Status Check(const Work& work) const = 0;
   // Whether work that Check takes could change more than its own folder, as far as the back end grants it, whatever the
   // task says.

@@ -13,6 +13,7 @@
 #include "libs/base/bounded_executor.h"
 #include "libs/base/clock.h"
 #include "libs/base/log.h"
+#include "libs/base/random.h"
 #include "libs/base/status.h"
 #include "libs/base/strings.h"
 #include "libs/rpc/lifecycle.h"
@@ -20,6 +21,7 @@
 #include "services/executor/commands.h"
 #include "services/executor/files.h"
 #include "services/executor/local_exec_config.h"
+#include "services/executor/models/models_config.h"
 #include "services/executor/sqlite_journal.h"
 #include "services/executor/status_file.h"
 
@@ -210,6 +212,29 @@ void LookAtBackends(const config::v1::ExecutorConfig& config, Findings& report) 
   slow.Stop();
 }
 
+void LookAtModels(const config::v1::ExecutorConfig& config, Findings& report) {
+  if (!config.backends().models().enabled()) return report.Note("models", "switched off");
+  const DisciplinedClock clock;
+  const std::unique_ptr<Rng> rng = MakeSystemRng();
+  http::HttpClient http(clock, models::ClientOptions(config));
+  const absl::StatusOr<std::unique_ptr<models::ModelsBackend>> backend =
+      models::MakeModelsBackend(config, http, clock, *rng);
+  if (!backend.ok()) {
+    return report.Wrong("models", Describe(backend.status()), "correct backends.models.credentials");
+  }
+  const std::vector<models::CredentialPolicy::Entry> entries = (*backend)->credentials().Probe();
+  if (entries.empty()) report.Ok("models", "no credentials: endpoints that need none");
+  for (const models::CredentialPolicy::Entry& entry : entries) {
+    if (entry.status.ok()) {
+      report.Ok("models", absl::StrCat(entry.reference, " can be read"));
+    } else {
+      report.Wrong("models", Describe(entry.status),
+                   "set it for the service (systemctl edit yard-agent), or take the line out of "
+                   "backends.models.credentials");
+    }
+  }
+}
+
 }  // namespace
 
 int Doctor(const Arguments& arguments) {
@@ -226,6 +251,7 @@ int Doctor(const Arguments& arguments) {
   LookAtHub(config, report);
   if (folder) LookAtService(config, report);
   if (folder) LookAtBackends(config, report);
+  LookAtModels(config, report);
   if (report.faults() == 0) {
     std::printf("all is well\n");
     return app::kExitOk;

@@ -49,7 +49,7 @@ void ExecutorCore::OnWelcome(const Welcomed& welcome) {
   heartbeat_at_ = clock_.Now() + welcome.heartbeat_offset;
   heartbeats_ = last_assignment_ = sent_through_ = 0;
   for (auto& [key, task] : tasks_) {
-    task.asked = task.confirmed = false;
+    task.asked = task.confirmed = task.outdated = false;
     task.confirm_at = absl::InfinitePast();
   }
   for (const TaskKey& key : welcome.drop) Forget(key);
@@ -66,8 +66,17 @@ void ExecutorCore::OnStreamEnded() {
 }
 
 void ExecutorCore::OnHeard() {
+  // Nobody looked in time, as when the process stood still: what lies behind the lease ends all the same, and answers
+  // may be as old as the silence.
+  if (clock_.Now() >= lease_end()) {
+    Tick();
+    for (auto& [key, task] : tasks_) {
+      task.outdated = task.asked;
+      task.asked = task.confirmed = false;
+    }
+  }
   heard_ = clock_.Now();
-  lease_over_ = false;
+  lease_over_ = stopping_ = false;
 }
 
 // ---- Work that arrives.
@@ -164,6 +173,9 @@ void ExecutorCore::StartWaiting() {
   for (auto& [key, task] : tasks_) {
     if (going >= static_cast<std::size_t>(limits_.slots)) return;
     if (task.stage != Stage::kWaiting) continue;
+    // Of an older generation, on its way out.
+    const auto former = running_.lower_bound({.task_id = key.task_id, .generation = 0});
+    if (former != running_.end() && former->task_id == key.task_id) continue;
     if (task.assignment.beyond_workspace && (!task.confirmed || LeaseOver())) {
       task.stage = Stage::kConfirming;
       task.asked = task.confirmed = false;
@@ -187,6 +199,7 @@ void ExecutorCore::OnConfirmation(const TaskKey& key, Confirmation confirmation)
   const auto found = tasks_.find(key);
   if (found == tasks_.end() || found->second.stage != Stage::kConfirming) return;
   Task& task = found->second;
+  if (std::exchange(task.outdated, false)) return;
   switch (confirmation) {
     case Confirmation::kCurrent:
       task.confirmed = true;
@@ -308,6 +321,8 @@ void ExecutorCore::OnFinished(const TaskKey& key, Report end, bool cancelled) {
   }
   Report released{.kind = ReportKind::kReleased,
                   .reason = task.ending_reason.empty() ? "stopped by the executor" : task.ending_reason};
+  // What was used was used.
+  released.route_report = std::move(end.route_report);
   End(task, std::move(released));
 }
 
@@ -350,17 +365,27 @@ std::string ExecutorCore::refusing() const {
   return journal_fault_;
 }
 
+absl::Time ExecutorCore::stop_at() const {
+  // A heartbeat that is a little late must not end anything.
+  const absl::Duration spare = std::max(grace_ - interval_ * 1.5, absl::ZeroDuration());
+  return lease_end() - std::min(limits_.kill_grace, spare);
+}
+
 void ExecutorCore::Tick() {
-  if (lease_over_ || clock_.Now() < lease_end()) return;
-  lease_over_ = true;
+  const absl::Time now = clock_.Now();
+  if (lease_over_ || now < stop_at()) return;
+  lease_over_ = now >= lease_end();
+  const bool ask = !std::exchange(stopping_, true);
   for (auto& [key, task] : tasks_) {
-    if (task.assignment.beyond_workspace && running_.contains(key)) Stop(task, Ending::kLeaseEnded, "the lease ended");
+    if (!task.assignment.beyond_workspace || !running_.contains(key)) continue;
+    if (ask) Stop(task, Ending::kLeaseEnded, "the lease ended");
+    if (lease_over_) actions_.kill.push_back(key);
   }
 }
 
 absl::Time ExecutorCore::NextWake() const {
   absl::Time wake = heartbeat_at_;
-  if (!lease_over_) wake = std::min(wake, lease_end());
+  if (!lease_over_) wake = std::min(wake, stopping_ ? lease_end() : stop_at());
   if (!journal_fault_.empty()) wake = std::min(wake, journal_at_);
   if (session_) {
     for (const auto& [key, task] : tasks_) {
@@ -411,7 +436,13 @@ std::vector<TaskKey> ExecutorCore::TakeConfirms() {
   if (!session_) return keys;
   for (auto& [key, task] : tasks_) {
     if (task.stage != Stage::kConfirming || task.asked || clock_.Now() < task.confirm_at) continue;
+    // Until the ledger knows that it was accepted, it may take it back at any moment.
+    const bool accepting = std::any_of(reports_.begin(), reports_.end(), [&key = key](const auto& entry) {
+      return entry.second.report.key == key && entry.second.report.kind == ReportKind::kAccept;
+    });
+    if (accepting) continue;
     task.asked = true;
+    task.outdated = false;
     keys.push_back(key);
   }
   return keys;

@@ -26,6 +26,9 @@ struct CoreLimits {
   absl::Duration journal_retry = absl::Seconds(1);
   // Between two questions whether work is still ours, while the ledger cannot be asked.
   absl::Duration confirm_retry = absl::Seconds(1);
+  // What back ends give work between asking it to end and ending it. Work with effects is asked so long before the
+  // lease ends, as far as heartbeats leave time for it.
+  absl::Duration kill_grace = absl::ZeroDuration();
 };
 
 // Whether the back ends would take the work. The reason of a refusal goes to the hub.
@@ -70,6 +73,8 @@ struct Answered {
 // For the back ends, in this order.
 struct Actions {
   std::vector<TaskKey> cancel;
+  // Cancelled before, and out of time.
+  std::vector<TaskKey> kill;
   std::vector<Assignment> start;
   std::vector<Assignment> probe;
   std::vector<Answered> answers;
@@ -79,8 +84,8 @@ struct Actions {
 
 // Decides what an executor does: what it takes, says, keeps, stops. It neither talks nor waits; whoever drives it calls
 // On…() for what happened, then Commit(), does what that returns, and sends what Take…() hand out. Nothing is promised
-// to a hub before the journal has it. Every end of work is kept until a hub has acknowledged it; while the journal
-// cannot be written, ends live in memory and new work is refused. Not thread-safe.
+// to a hub before the journal has it, and no task runs twice at once. Every end of work is kept until a hub has
+// acknowledged it; while the journal cannot be written, ends live in memory and new work is refused. Not thread-safe.
 class ExecutorCore {
  public:
   // Borrows all for its lifetime.
@@ -151,6 +156,8 @@ class ExecutorCore {
     bool confirmed = false;
     absl::Time confirm_at = absl::InfinitePast();
     bool asked = false;
+    // The answer that comes is to be asked for again.
+    bool outdated = false;
     // The journal knows it, as it stands.
     bool saved = false;
     bool saved_started = false;
@@ -177,12 +184,15 @@ class ExecutorCore {
   void Forget(const TaskKey& key);
   void StartWaiting();
   void ForgetConfirmations();
-  bool LeaseOver() const { return lease_over_ || clock_.Now() >= lease_end(); }
+  // Nothing with effects may begin any more.
+  bool LeaseOver() const { return lease_over_ || clock_.Now() >= stop_at(); }
   bool Save();
   void GiveBackUnsaved(std::string_view reason);
   int busy() const;
   std::vector<HeldTask> Held() const;
   absl::Time lease_end() const { return heard_ + grace_; }
+  // When work with effects is asked to end, so that it is gone by the end of the lease.
+  absl::Time stop_at() const;
 
   Journal& journal_;
   WorkChecker& checker_;
@@ -210,6 +220,8 @@ class ExecutorCore {
   bool welcomed_ever_ = false;
   bool draining_ = false;
   bool lease_over_ = true;
+  // Work with effects was asked to end.
+  bool stopping_ = false;
   std::string disk_full_;
   std::string journal_fault_;
   std::string journal_reason_;

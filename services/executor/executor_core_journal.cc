@@ -25,6 +25,8 @@ absl::Status ExecutorCore::Open() {
       continue;
     }
     tasks_[key] = Task{.assignment = std::move(work.assignment), .saved = true};
+    // Whether it was said before the end of the former process is not known, and it is not sent again to who names it.
+    Say(key, ReportKind::kAccept);
   }
   sendable_through_ = next_number_ - 1;
   return absl::OkStatus();

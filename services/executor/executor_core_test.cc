@@ -85,6 +85,11 @@ class ExecutorCoreTest : public ::testing::Test {
     core_->OnAck(last_number_, refused);
     last_actions_ = core_->Commit();
   }
+  // The ledger knows what was accepted.
+  void Accepted() {
+    Said();
+    AckAll();
+  }
   std::vector<std::string> Held() const {
     std::vector<std::string> ids;
     for (const HeldTask& held : core_->Hello().held) {
@@ -273,6 +278,9 @@ TEST_F(ExecutorCoreTest, AcceptedWorkThatNeverStartedSurvivesAKill) {
   const Actions actions = core_->Commit();
   EXPECT_THAT(Started(actions), ElementsAre("c"));
   EXPECT_EQ(actions.start[0].payload, "work");
+  // Its acceptance may have been lost with the process, and the ledger waits for it.
+  Welcome();
+  EXPECT_THAT(Said(), ElementsAre("accept c"));
 }
 
 TEST_F(ExecutorCoreTest, CancelledWorkIsReleasedAndWithdrawnWorkIsNotMentioned) {
@@ -301,6 +309,7 @@ TEST_F(ExecutorCoreTest, WorkThatEndedBeforeItsCancelReportsItsEnd) {
 TEST_F(ExecutorCoreTest, WorkBeyondTheWorkspaceIsConfirmedBeforeItStarts) {
   Welcome();
   EXPECT_THAT(Assign({Given(Key("a"), true)}), IsEmpty());
+  Accepted();
   EXPECT_THAT(core_->TakeConfirms(), ElementsAre(Key("a")));
   EXPECT_THAT(core_->TakeConfirms(), IsEmpty());
   core_->OnConfirmation(Key("a"), Confirmation::kUnavailable);
@@ -313,9 +322,30 @@ TEST_F(ExecutorCoreTest, WorkBeyondTheWorkspaceIsConfirmedBeforeItStarts) {
   EXPECT_THAT(Started(core_->Commit()), ElementsAre("a"));
 }
 
+TEST_F(ExecutorCoreTest, IsConfirmedOnlyOnceTheLedgerKnowsThatItWasAccepted) {
+  Welcome();
+  Assign({Given(Key("a"), true)});
+  EXPECT_THAT(core_->TakeConfirms(), IsEmpty());
+  EXPECT_THAT(Said(), ElementsAre("accept a"));
+  EXPECT_THAT(core_->TakeConfirms(), IsEmpty());
+  AckAll();
+  EXPECT_THAT(core_->TakeConfirms(), ElementsAre(Key("a")));
+}
+
+TEST_F(ExecutorCoreTest, AnotherGenerationOfATaskWaitsForTheEndOfTheFormer) {
+  Welcome();
+  EXPECT_THAT(Assign({Given(Key("a", 1))}), ElementsAre("a"));
+  core_->OnCancel(Key("a", 1), "not its own any more", true);
+  EXPECT_THAT(core_->Commit().cancel, ElementsAre(Key("a", 1)));
+  EXPECT_THAT(Assign({Given(Key("a", 2))}), IsEmpty()) << "a slot is free, and yet";
+  core_->OnFinished(Key("a", 1), {.kind = ReportKind::kFail}, true);
+  EXPECT_THAT(Started(core_->Commit()), ElementsAre("a"));
+}
+
 TEST_F(ExecutorCoreTest, WorkThatIsNotConfirmedIsForgotten) {
   Welcome();
   Assign({Given(Key("a"), true)});
+  Accepted();
   core_->TakeConfirms();
   core_->OnStreamEnded();
   Welcome();
@@ -328,6 +358,7 @@ TEST_F(ExecutorCoreTest, WorkThatIsNotConfirmedIsForgotten) {
 TEST_F(ExecutorCoreTest, AConfirmationThatDidNotStartTheWorkIsAskedForAgain) {
   Welcome();
   Assign({Given(Key("a"), true)});
+  Accepted();
   EXPECT_THAT(core_->TakeConfirms(), ElementsAre(Key("a")));
   journal_.FailWith(MakeError(absl::StatusCode::kResourceExhausted, "DISK_FULL", "no space left"));
   core_->OnConfirmation(Key("a"), Confirmation::kCurrent);
@@ -347,6 +378,7 @@ TEST_F(ExecutorCoreTest, AConfirmationThatDidNotStartTheWorkIsAskedForAgain) {
 TEST_F(ExecutorCoreTest, AConfirmationEndsWithItsSession) {
   Welcome();
   Assign({Given(Key("a"), true)});
+  Accepted();
   core_->TakeConfirms();
   core_->OnConfirmation(Key("a"), Confirmation::kCurrent);
   core_->OnStreamEnded();
@@ -358,6 +390,7 @@ TEST_F(ExecutorCoreTest, AConfirmationEndsWithItsSession) {
 TEST_F(ExecutorCoreTest, NothingWithOuterEffectsStartsAfterTheLease) {
   Welcome();
   Assign({Given(Key("a"), true)});
+  Accepted();
   core_->TakeConfirms();
   clock_.Advance(kGrace);
   core_->OnConfirmation(Key("a"), Confirmation::kCurrent);
@@ -372,6 +405,7 @@ TEST_F(ExecutorCoreTest, WorkThatTheBackEndGrantsMoreThanItSaysIsFencedToo) {
   checker_.raises = true;
   Welcome();
   EXPECT_THAT(Assign({Given(Key("a"))}), IsEmpty());
+  Accepted();
   EXPECT_THAT(core_->TakeConfirms(), ElementsAre(Key("a")));
   core_->OnConfirmation(Key("a"), Confirmation::kCurrent);
   EXPECT_THAT(Started(core_->Commit()), ElementsAre("a"));
@@ -414,6 +448,74 @@ TEST_F(ExecutorCoreTest, WhenTheLeaseEndsWorkThatMayRunAgainIsHandedBackWithoutA
   Finish("outer", true);
   Welcome();
   EXPECT_THAT(Said(), ElementsAre("accept outer", "released outer the lease ended"));
+}
+
+// A program that ignores the request is gone by the end of the lease, not a grace later.
+TEST_F(ExecutorCoreTest, WorkWithOuterEffectsIsAskedToEndBeforeTheLeaseDoes) {
+  core_ = std::make_unique<ExecutorCore>(journal_, checker_, clock_,
+                                         CoreLimits{.slots = 2, .max_held = 5, .kill_grace = absl::Seconds(5)});
+  SY_ASSERT_OK(core_->Open());
+  Welcome();
+  Assign({Given(Key("inner")), Given(Key("outer"), true)});
+  core_->OnConfirmation(Key("outer"), Confirmation::kCurrent);
+  core_->Commit();
+  core_->OnStreamEnded();
+  clock_.Advance(kGrace - absl::Seconds(6));
+  core_->Tick();
+  EXPECT_EQ(core_->NextWake(), clock_.Now() + absl::Seconds(1));
+  EXPECT_THAT(core_->Commit().cancel, IsEmpty());
+  clock_.Advance(absl::Seconds(1));
+  core_->Tick();
+  const Actions asked = core_->Commit();
+  EXPECT_THAT(asked.cancel, ElementsAre(Key("outer")));
+  EXPECT_THAT(asked.kill, IsEmpty());
+  EXPECT_EQ(core_->NextWake(), clock_.Now() + absl::Seconds(5));
+  core_->Tick();
+  EXPECT_THAT(core_->Commit().cancel, IsEmpty()) << "once is enough";
+  clock_.Advance(absl::Seconds(5));
+  core_->Tick();
+  const Actions over = core_->Commit();
+  EXPECT_THAT(over.cancel, IsEmpty());
+  EXPECT_THAT(over.kill, ElementsAre(Key("outer")));
+  core_->Tick();
+  EXPECT_THAT(core_->Commit().kill, IsEmpty());
+}
+
+TEST_F(ExecutorCoreTest, AHeartbeatThatIsALittleLateEndsNothingHoweverLongTheGraceOfWork) {
+  core_ = std::make_unique<ExecutorCore>(journal_, checker_, clock_,
+                                         CoreLimits{.slots = 2, .max_held = 5, .kill_grace = absl::Minutes(10)});
+  SY_ASSERT_OK(core_->Open());
+  Welcome();
+  Assign({Given(Key("outer"), true)});
+  core_->OnConfirmation(Key("outer"), Confirmation::kCurrent);
+  core_->Commit();
+  clock_.Advance(absl::Seconds(14));
+  core_->Tick();
+  EXPECT_THAT(core_->Commit().cancel, IsEmpty());
+  clock_.Advance(absl::Seconds(1));
+  core_->Tick();
+  EXPECT_THAT(core_->Commit().cancel, ElementsAre(Key("outer")));
+}
+
+// As after SIGSTOP and SIGCONT: what comes first is what was said long ago.
+TEST_F(ExecutorCoreTest, AProcessThatStoodStillTrustsNothingThatWaitedForIt) {
+  Welcome();
+  Assign({Given(Key("outer"), true), Given(Key("next"), true)});
+  Accepted();
+  core_->OnConfirmation(Key("outer"), Confirmation::kCurrent);
+  core_->Commit();
+  EXPECT_THAT(core_->TakeConfirms(), ElementsAre(Key("next")));
+  clock_.Advance(kGrace + absl::Seconds(1));
+  core_->OnHeard();
+  core_->OnConfirmation(Key("next"), Confirmation::kCurrent);
+  core_->Tick();
+  const Actions actions = core_->Commit();
+  EXPECT_THAT(actions.cancel, ElementsAre(Key("outer")));
+  EXPECT_THAT(actions.kill, ElementsAre(Key("outer")));
+  EXPECT_THAT(Started(actions), IsEmpty());
+  EXPECT_THAT(core_->TakeConfirms(), ElementsAre(Key("next"))) << "it is asked anew";
+  core_->OnConfirmation(Key("next"), Confirmation::kCurrent);
+  EXPECT_THAT(Started(core_->Commit()), ElementsAre("next"));
 }
 
 TEST_F(ExecutorCoreTest, ASilentHubEndsTheLeaseAlthoughTheStreamStands) {

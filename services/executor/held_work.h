@@ -70,6 +70,10 @@ struct Report {
   int phase = 0;
   // Of an end: the result, as bytes.
   std::string result;
+  // Of an end: how model endpoints fared, as bytes.
+  std::string route_report;
+  // Of a release: not to be given out again before.
+  absl::Duration retry_after = absl::ZeroDuration();
 
   friend bool operator==(const Report&, const Report&) = default;
 };

@@ -44,7 +44,9 @@ Report EndOf(const TaskKey& key, std::int64_t number) {
           .permanent = true,
           .agent_fault = true,
           .phase = 5,
-          .result = std::string("\0\xff", 2)};
+          .result = std::string("\0\xff", 2),
+          .route_report = std::string("\1\0", 2),
+          .retry_after = absl::Seconds(7)};
 }
 
 // A journal whose process can die: reopened, the same content is there.

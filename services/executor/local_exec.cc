@@ -60,6 +60,7 @@ class Handle final : public BackendRun {
  public:
   Handle(Runner& runner, RunId id) : runner_(runner), id_(id) {}
   void Cancel() override { runner_.Cancel(id_); }
+  void Kill() override { runner_.Kill(id_); }
 
  private:
   Runner& runner_;

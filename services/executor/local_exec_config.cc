@@ -52,6 +52,10 @@ absl::StatusOr<std::unique_ptr<LocalExec>> MakeLocalExec(const config::v1::Execu
   for (const std::string& path : {config.hub().token_file(), config.hub().key_file()}) {
     if (!path.empty()) options.hidden.push_back(path);
   }
+  // "file:PATH URL": what models are paid with is no task's to read.
+  for (const std::string& line : config.backends().models().credentials()) {
+    if (line.rfind("file:", 0) == 0) options.hidden.push_back(line.substr(5, line.rfind(' ') - 5));
+  }
   if (config.sandbox().cgroups()) {
     absl::StatusOr<std::unique_ptr<Cgroups>> cgroups = Cgroups::OpenDelegated();
     if (cgroups.ok()) {

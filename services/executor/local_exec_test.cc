@@ -96,6 +96,17 @@ TEST_F(LocalExecTest, CancelEndsItAndAgainIsHarmless) {
   EXPECT_THAT(evidence.output, HasSubstr("bye"));
 }
 
+TEST_F(LocalExecTest, WhatIgnoresACancelIsEndedAtOnceWhenThereIsNoTimeLeft) {
+  limits_.kill_grace = absl::Hours(1);
+  Rebuild();
+  CollectingSink sink;
+  SY_ASSERT_OK_AND_ASSIGN(const auto run, backend_->Start(Of({"stubborn"}), sink));
+  ASSERT_TRUE(sink.WaitForText("stubborn"));
+  run->Cancel();
+  run->Kill();
+  EXPECT_EQ(sink.Wait().outcome, Outcome::kCancelled);
+}
+
 TEST_F(LocalExecTest, CancelRightAfterStartEndsItToo) {
   CollectingSink sink;
   SY_ASSERT_OK_AND_ASSIGN(const auto run, backend_->Start(Of({"stubborn"}), sink));

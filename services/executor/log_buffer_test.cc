@@ -1,6 +1,7 @@
 #include "services/executor/log_buffer.h"
 
 #include <string>
+#include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -43,6 +44,57 @@ TEST(LogBufferTest, WhatDoesNotFitIsCountedInTheNextChunk) {
   ASSERT_THAT(logs, SizeIs(1));
   EXPECT_EQ(logs[0].omitted_bytes, 205);
   EXPECT_EQ(logs[0].sequence, 3);
+}
+
+std::string TextOf(const std::vector<OutgoingLog>& logs, const TaskKey& key) {
+  std::string text;
+  for (const OutgoingLog& log : logs) {
+    if (log.key != key) continue;
+    if (log.omitted_bytes > 0) text += "<" + std::to_string(log.omitted_bytes) + ">";
+    text += log.text + (log.last ? "." : " ");
+  }
+  return text;
+}
+
+TEST(LogBufferTest, WhileNobodyReadsHeadAndTailStayAndTheMiddleGoes) {
+  // Each chunk costs 130; the first one of a task is its head.
+  LogBuffer buffer(4 * 130);
+  for (const char* text : {"01", "02", "03", "04", "05", "06", "07"}) buffer.Push(kA, Chunk(text));
+  buffer.Finish(kA);
+  EXPECT_EQ(buffer.dropped(), 6);
+  EXPECT_EQ(TextOf(buffer.Take(10'000), kA), "01 <6>05 06 07.");
+  EXPECT_EQ(buffer.bytes(), 0u);
+}
+
+TEST(LogBufferTest, WhoHasMostGivesWay) {
+  LogBuffer buffer(6 * 130);
+  for (const char* text : {"01", "02", "03", "04", "05", "06"}) buffer.Push(kA, Chunk(text));
+  for (const char* text : {"11", "12", "13"}) buffer.Push(kB, Chunk(text));
+  const auto logs = buffer.Take(10'000);
+  EXPECT_EQ(TextOf(logs, kA), "01 <6>05 06 ");
+  EXPECT_EQ(TextOf(logs, kB), "11 12 13 ");
+}
+
+TEST(LogBufferTest, TheLastWordOfATaskThatIsOverStays) {
+  LogBuffer buffer(3 * 130);
+  for (const char* text : {"01", "02", "03"}) buffer.Push(kA, Chunk(text));
+  buffer.Finish(kA);
+  for (const char* text : {"11", "12", "13"}) buffer.Push(kB, Chunk(text));
+  buffer.Finish(kB);
+  const auto logs = buffer.Take(10'000);
+  EXPECT_EQ(TextOf(logs, kA), "01 <2>03.");
+  EXPECT_EQ(TextOf(logs, kB), "11 <4>.");
+}
+
+TEST(LogBufferTest, BeyondTheHubsLimitTheEndIsKept) {
+  LogBuffer buffer(100'000);
+  buffer.SetTaskLimit(16);
+  for (const char* text : {"0123", "4567", "89ab", "cdef", "ghij", "klmn"}) buffer.Push(kA, Chunk(text));
+  EXPECT_EQ(TextOf(buffer.Take(100'000), kA), "0123 4567 89ab ");
+  EXPECT_TRUE(buffer.empty());
+  buffer.Finish(kA);
+  EXPECT_EQ(TextOf(buffer.Take(100'000), kA), "<8>klmn.");
+  EXPECT_EQ(buffer.bytes(), 0u);
 }
 
 TEST(LogBufferTest, TheHubsLimitOfATaskIsKept) {

@@ -87,11 +87,11 @@ class Runner::Loop {
     return id;
   }
 
-  void Cancel(RunId id) {
+  void Cancel(RunId id, bool at_once) {
     {
       MutexLock lock(mutex_);
       if (!open_ || cancels_.size() >= 4 * options_.max_runs) return;
-      cancels_.push_back(id);
+      cancels_.emplace_back(id, at_once);
     }
     Wake();
   }
@@ -120,7 +120,7 @@ class Runner::Loop {
     absl::Time watch_due = clock_.Now();
     for (;;) {
       std::vector<std::pair<RunId, std::unique_ptr<Child>>> starts;
-      std::vector<RunId> cancels;
+      std::vector<std::pair<RunId, bool>> cancels;
       bool stopping = false;
       {
         MutexLock lock(mutex_);
@@ -130,10 +130,11 @@ class Runner::Loop {
       }
       absl::Time now = clock_.Now();
       for (auto& [id, child] : starts) Launch(id, std::move(child), now);
-      for (const RunId id : cancels) {
+      for (const auto& [id, at_once] : cancels) {
         if (const auto found = runs_.find(id); found != runs_.end()) {
           Child& child = *found->second.child;
-          child.End(Outcome::kCancelled, "CANCELLED", "cancelled", child.spec().limits.kill_grace, now);
+          const absl::Duration grace = at_once ? absl::ZeroDuration() : child.spec().limits.kill_grace;
+          child.End(Outcome::kCancelled, "CANCELLED", "cancelled", grace, now);
         }
       }
       if (stopping) {
@@ -275,7 +276,8 @@ class Runner::Loop {
   std::size_t running_ ABSL_GUARDED_BY(mutex_) = 0;
   RunId last_ ABSL_GUARDED_BY(mutex_) = 0;
   std::vector<std::pair<RunId, std::unique_ptr<Child>>> starts_ ABSL_GUARDED_BY(mutex_);
-  std::vector<RunId> cancels_ ABSL_GUARDED_BY(mutex_);
+  // Whether at once.
+  std::vector<std::pair<RunId, bool>> cancels_ ABSL_GUARDED_BY(mutex_);
 };
 
 Runner::Runner(const Clock& clock, Executor& slow, Options options)
@@ -285,7 +287,8 @@ void Runner::UseCgroups(std::unique_ptr<Cgroups> cgroups) { loop_->UseCgroups(st
 absl::Status Runner::Start() { return loop_->Start(); }
 void Runner::Stop() { loop_->Stop(); }
 absl::StatusOr<RunId> Runner::Run(RunSpec spec, RunObserver& observer) { return loop_->Run(std::move(spec), observer); }
-void Runner::Cancel(RunId id) { loop_->Cancel(id); }
+void Runner::Cancel(RunId id) { loop_->Cancel(id, false); }
+void Runner::Kill(RunId id) { loop_->Cancel(id, true); }
 std::size_t Runner::running() const { return loop_->running(); }
 
 Evidence RunAndWait(Runner& runner, RunSpec spec) {

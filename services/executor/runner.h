@@ -69,8 +69,10 @@ class Runner {
   // Observers are called from the supervising thread only, never from within Run or Cancel, and live until OnEnded.
   // RESOURCE_EXHAUSTED, reason TOO_MANY_RUNS; UNAVAILABLE, reason SHUTTING_DOWN.
   absl::StatusOr<RunId> Run(RunSpec spec, RunObserver& observer);
-  // Of no effect on what has ended.
+  // SIGTERM, then SIGKILL after the run's grace. Of no effect on what has ended.
   void Cancel(RunId id);
+  // The same without a grace.
+  void Kill(RunId id);
 
   std::size_t running() const;
 

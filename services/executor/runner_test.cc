@@ -1,6 +1,7 @@
 // The parts below the back end: command lines, spawning, supervision, folders, measures.
 #include "services/executor/runner.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -115,6 +116,30 @@ TEST(WorkspaceTest, AStartFindsTheFolderEmpty) {
   folder.Write("work/left.7/file", "x");
   SY_ASSERT_OK_AND_ASSIGN(const std::string work, PrepareWorkFolder(folder.path()));
   EXPECT_TRUE(std::filesystem::is_empty(work));
+}
+
+// Bubblewrap whose parent died while it set itself up waits for ever for a word of it.
+TEST(WorkspaceTest, AStartEndsSandboxesThatWereLeftBehind) {
+  const testing::TempDir folder;
+  const std::string task = folder.path() + "/work/task.1";
+  int input[2];
+  int started[2];
+  ASSERT_EQ(pipe2(input, O_CLOEXEC), 0);
+  ASSERT_EQ(pipe2(started, O_CLOEXEC), 0);
+  const pid_t left = fork();
+  if (left == 0) {
+    dup2(input[0], 0);
+    execl("/bin/sh", "sh", "-c", "read word", "bwrap", "--die-with-parent", "--bind", task.c_str(), "/work", nullptr);
+    _exit(127);
+  }
+  close(started[1]);
+  char byte = 0;
+  ASSERT_EQ(read(started[0], &byte, 1), 0);
+  SY_ASSERT_OK(PrepareWorkFolder(folder.path()).status());
+  int status = 0;
+  ASSERT_EQ(waitpid(left, &status, 0), left);
+  EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+  for (const int fd : {input[0], input[1], started[0]}) close(fd);
 }
 
 TEST(ProcessTableTest, SumsATree) {

@@ -20,6 +20,7 @@
 #include <initializer_list>
 
 #include "services/executor/shim_protocol.h"
+#include "services/executor/shim_tree.h"
 
 namespace {
 
@@ -29,9 +30,9 @@ using switchyard::executor::kShimTerminate;
 using switchyard::executor::ShimReport;
 using switchyard::executor::ShimReportKind;
 using switchyard::executor::ShimStage;
+using switchyard::executor::ShimTree;
 
 constexpr int kMaxLimits = 16;
-constexpr int kMaxProcesses = 8192;
 
 struct Limit {
   int resource;
@@ -124,13 +125,7 @@ void OfferToOomKiller() {
   _exit(127);
 }
 
-struct Process {
-  pid_t pid;
-  pid_t parent;
-  bool ours;
-};
-
-Process g_processes[kMaxProcesses];
+ShimTree g_tree;
 
 // Signals every descendant but this process. With pids of our own, the kernel does it in one step.
 void SignalDescendants(const Arguments& arguments, int signal) {
@@ -140,11 +135,12 @@ void SignalDescendants(const Arguments& arguments, int signal) {
   }
   DIR* proc = opendir("/proc");
   if (proc == nullptr) return;
-  int count = 0;
+  g_tree.Clear();
   while (const dirent* entry = readdir(proc)) {
     const pid_t pid = static_cast<pid_t>(atoi(entry->d_name));
-    if (pid <= 0 || count == kMaxProcesses) continue;
+    if (pid <= 0) continue;
     char path[64];
+    // The name, which has no more than 64 bytes, stands before what is wanted.
     char text[512];
     snprintf(path, sizeof(path), "/proc/%d/stat", pid);
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -157,23 +153,10 @@ void SignalDescendants(const Arguments& arguments, int signal) {
     char state = 0;
     int parent = 0;
     if (after == nullptr || sscanf(after + 1, " %c %d", &state, &parent) != 2) continue;
-    g_processes[count++] = {pid, parent, false};
+    if (!g_tree.Add(pid, parent)) break;
   }
   closedir(proc);
-  const pid_t self = getpid();
-  for (bool grew = true; grew;) {
-    grew = false;
-    for (int i = 0; i < count; ++i) {
-      if (g_processes[i].ours) continue;
-      bool ours = g_processes[i].parent == self;
-      for (int j = 0; j < count && !ours; ++j)
-        ours = g_processes[j].ours && g_processes[j].pid == g_processes[i].parent;
-      if (ours) grew = g_processes[i].ours = true;
-    }
-  }
-  for (int i = 0; i < count; ++i) {
-    if (g_processes[i].ours) kill(g_processes[i].pid, signal);
-  }
+  g_tree.ForEachBelow(getpid(), [signal](pid_t pid) { kill(pid, signal); });
 }
 
 // Collects what has ended. True when no child is left.

@@ -30,6 +30,7 @@ struct Child {
   const int* descriptors;
   int descriptor_count;
   int cgroup_procs;
+  pid_t parent;
   // Closed when it executes.
   int failures;
 };
@@ -70,6 +71,8 @@ void RunChild(const Child& child) {
   if (child.user != nullptr && !BecomeUser(*child.user)) return failed("change of user");
   // After the change of user, which clears it.
   if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return failed("prctl");
+  // Whoever died before that is not told of.
+  if (getppid() != child.parent) return failed("the executor is gone");
   if (chdir(child.directory) != 0) return failed("chdir");
   sigset_t none;
   sigemptyset(&none);
@@ -123,6 +126,7 @@ absl::StatusOr<Spawned> Spawn(const SpawnPlan& plan) {
                     .descriptors = descriptors.data(),
                     .descriptor_count = static_cast<int>(descriptors.size()),
                     .cgroup_procs = cgroup.get(),
+                    .parent = getpid(),
                     .failures = failures_write.get()};
   sigset_t all;
   sigset_t former;

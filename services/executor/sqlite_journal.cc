@@ -69,7 +69,9 @@ absl::StatusOr<JournalContent> SqliteJournal::Load() {
                                .permanent = (flags & kPermanent) != 0,
                                .agent_fault = (flags & kAgentFault) != 0,
                                .phase = static_cast<int>(Number(row, 5)),
-                               .result = Text(row, 8)});
+                               .result = Text(row, 8),
+                               .route_report = Text(row, 9),
+                               .retry_after = absl::Milliseconds(Number(row, 10))});
   }
   SY_ASSIGN_OR_RETURN(const std::vector<SqliteRow> next, db_->Rows(sql::kNextReportNumber));
   content.next_number = Number(next.at(0), 0);
@@ -102,7 +104,8 @@ absl::Status SqliteJournal::Write(const JournalChange& change) {
     SY_RETURN_IF_ERROR(
         db_->Run(sql::kPutReport,
                  {report.number, report.key.task_id, report.key.generation, static_cast<std::int64_t>(report.kind),
-                  flags, std::int64_t{report.phase}, report.reason, report.message, Blob{report.result}}));
+                  flags, std::int64_t{report.phase}, report.reason, report.message, Blob{report.result},
+                  Blob{report.route_report}, absl::ToInt64Milliseconds(report.retry_after)}));
     if (report.number >= reserved_) {
       reserved_ = report.number + kReserve;
       SY_RETURN_IF_ERROR(db_->Run(sql::kRaiseReportNumber, {reserved_}));

@@ -3,6 +3,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -10,6 +12,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "libs/base/log.h"
 #include "libs/base/status.h"
 #include "services/executor/unique_fd.h"
 
@@ -57,6 +60,35 @@ std::uint64_t RemoveInside(int folder, int depth) {
   return left;
 }
 
+// The arguments of a process, each with a NUL behind it.
+std::string ReadArguments(const std::string& pid) {
+  const UniqueFd file(open(("/proc/" + pid + "/cmdline").c_str(), O_RDONLY | O_CLOEXEC));
+  std::string text;
+  char buffer[4096];
+  for (ssize_t size = 0; file.valid() && (size = read(file.get(), buffer, sizeof(buffer))) > 0;) {
+    text.append(buffer, static_cast<std::size_t>(size));
+  }
+  return text;
+}
+
+// Sandboxes of an executor that was killed: one whose parent died while it was being set up waits for ever.
+void EndLeftSandboxes(const std::string& work) {
+  DIR* const proc = opendir("/proc");
+  if (proc == nullptr) return;
+  const std::string nul(1, '\0');
+  const std::string option = absl::StrCat(nul, "--die-with-parent", nul);
+  const std::string folder = absl::StrCat(nul, work, "/");
+  while (const dirent* entry = readdir(proc)) {
+    const pid_t pid = static_cast<pid_t>(atoi(entry->d_name));
+    if (pid <= 1 || pid == getpid()) continue;
+    const std::string arguments = ReadArguments(entry->d_name);
+    if (arguments.find(option) == std::string::npos || arguments.find(folder) == std::string::npos) continue;
+    LogWarning("a sandbox was left behind; it ends now", {{"pid", static_cast<int>(pid)}});
+    kill(pid, SIGKILL);
+  }
+  closedir(proc);
+}
+
 }  // namespace
 
 std::uint64_t RemoveTree(const std::string& path) {
@@ -81,6 +113,7 @@ absl::StatusOr<std::string> PrepareWorkFolder(const std::string& data_dir) {
   if (chmod(work.c_str(), 0711) != 0) return Failed("cannot set the mode of " + work);
   const UniqueFd folder = UniqueFd(open(work.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!folder.valid()) return Failed("cannot open " + work);
+  EndLeftSandboxes(work);
   RemoveInside(folder.get(), 0);
   return work;
 }

@@ -11,7 +11,8 @@
 
 namespace switchyard::executor {
 
-// data_dir/work, made when it is missing, and emptied of what a crash left behind: at start, before tasks.
+// data_dir/work, made when it is missing, and emptied of what a crash left behind, sandboxes that hang included: at
+// start, before tasks, by the only executor of that folder.
 absl::StatusOr<std::string> PrepareWorkFolder(const std::string& data_dir);
 
 // An empty folder of mode 0700 that belongs to the task's user, with `inner` (relative, may be empty) made inside.

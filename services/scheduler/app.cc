@@ -5,8 +5,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/app/options.h"
+#include "libs/base/bounded_executor.h"
 #include "libs/base/status_macros.h"
 #include "services/scheduler/route_source.h"
+#include "services/scheduler/router_route_source.h"
 #include "services/scheduler/scheduler_admin_rpc.h"
 #include "services/scheduler/scheduler_meter.h"
 
@@ -15,6 +17,9 @@ namespace {
 
 // Until the task queue answered for the first time, nothing can be done.
 constexpr std::string_view kLedger = "task_queue";
+// A route that takes longer is of no use: the task is told so and asked about again.
+constexpr absl::Duration kRouteTimeout = absl::Seconds(3);
+constexpr absl::Duration kSnapshotInterval = absl::Seconds(10);
 
 SchedulerOptions Named(SchedulerOptions options, IdSource& ids) {
   if (options.id.empty()) options.id = absl::StrCat("scheduler-", ids.NewUuid().ToString());
@@ -47,6 +52,7 @@ SchedulerApp::Neighbours ToNeighbours(const config::v1::SchedulerConfig& config)
     hub.target = address;
     neighbours.hubs.push_back(std::move(hub));
   }
+  if (!config.router().address().empty()) neighbours.router = app::ToChannelOptions(config.router());
   return neighbours;
 }
 
@@ -55,8 +61,9 @@ struct SchedulerApp::Parts {
       : process(process),
         neighbours(std::move(neighbours)),
         meter(process.metrics()),
+        router(process.clock(), meter, kRouteTimeout),
         scheduler(Named(ToOptions(settings), process.ids()),
-                  {.clock = process.clock(), .rng = process.rng(), .routes = routes, .meter = meter}),
+                  {.clock = process.clock(), .rng = process.rng(), .routes = Routes(), .meter = meter}),
         rpc(process.server().gate(), scheduler) {
     scheduler.OnReady([&server = process.server()](bool ready) { server.SetReady(kLedger, ready); });
     probes.push_back(process.metrics().AddProbe("switchyard_scheduler_free_credits", "Tasks that agents would take.",
@@ -65,6 +72,11 @@ struct SchedulerApp::Parts {
                                                 [this] { return double(scheduler.Shards().agents()); }));
     probes.push_back(process.metrics().AddProbe("switchyard_scheduler_shards", "Shards held.",
                                                 [this] { return double(scheduler.Shards().shards_size()); }));
+  }
+
+  RouteSource& Routes() {
+    if (neighbours.router.has_value()) return router;
+    return no_router;
   }
 
   absl::StatusOr<Peer> PeerAt(const rpc::ChannelOptions& options) {
@@ -77,11 +89,13 @@ struct SchedulerApp::Parts {
 
   app::Process& process;
   const Neighbours neighbours;
-  StaticRouteSource routes;
+  StaticRouteSource no_router;
   SchedulerMeter meter;
+  RouterRouteSource router;
   Scheduler scheduler;
   SchedulerAdminRpc rpc;
   std::vector<std::unique_ptr<telemetry::Probe>> probes;
+  PeriodicTask snapshot_step{"route_snapshot", [this] { router.RefreshSnapshot(); }, [] { return kSnapshotInterval; }};
 };
 
 SchedulerApp::SchedulerApp(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
@@ -105,10 +119,19 @@ absl::Status SchedulerApp::Serving() {
     SY_ASSIGN_OR_RETURN(Peer hub, parts_->PeerAt(options));
     hubs.push_back(std::move(hub));
   }
+  if (parts_->neighbours.router.has_value()) {
+    SY_ASSIGN_OR_RETURN(Peer router, parts_->PeerAt(*parts_->neighbours.router));
+    parts_->router.Connect(std::move(router.channel), *router.caller);
+    parts_->snapshot_step.Start();
+  }
   parts_->scheduler.Start(std::move(ledger), std::move(hubs));
   return absl::OkStatus();
 }
 
-void SchedulerApp::Stop() { parts_->scheduler.Stop(); }
+void SchedulerApp::Stop() {
+  parts_->snapshot_step.Stop();
+  parts_->scheduler.Stop();
+  parts_->router.Disconnect();
+}
 
 }  // namespace switchyard::scheduler

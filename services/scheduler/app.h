@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,8 @@ class SchedulerApp final : public app::ServiceApp {
   struct Neighbours {
     rpc::ChannelOptions task_queue;
     std::vector<rpc::ChannelOptions> hubs;
+    // Nothing: there is none, and every agent uses whatever model it has.
+    std::optional<rpc::ChannelOptions> router = {};
   };
 
   // Makes the service and adds it to the process, which must outlive it.

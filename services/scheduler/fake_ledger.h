@@ -114,6 +114,22 @@ class FakeLedger final : public task_queue::v1::TaskLedgerService::CallbackServi
                         done(absl::OkStatus());
                       });
   }
+  grpc::ServerUnaryReactor* HoldTasks(grpc::CallbackServerContext* context,
+                                      const task_queue::v1::HoldTasksRequest* request,
+                                      task_queue::v1::HoldTasksResponse* response) override {
+    return rpc_.Unary(context, hold_, request, response,
+                      [this](const rpc::CallContext&, const task_queue::v1::HoldTasksRequest& request,
+                             task_queue::v1::HoldTasksResponse& response, rpc::Done done) {
+                        MutexLock lock(mutex_);
+                        for (const task_queue::v1::Hold& hold : request.holds()) {
+                          holds_.push_back(hold);
+                          stored_.erase(hold.task_id());
+                          response.add_results()->set_task_id(hold.task_id());
+                        }
+                        changed_.NotifyAll();
+                        done(absl::OkStatus());
+                      });
+  }
   grpc::ServerUnaryReactor* DescribeTask(grpc::CallbackServerContext* context,
                                          const task_queue::v1::DescribeTaskRequest* request,
                                          task_queue::v1::DescribeTaskResponse* response) override {
@@ -182,11 +198,8 @@ class FakeLedger final : public task_queue::v1::TaskLedgerService::CallbackServi
     while (batches_.size() < count) changed_.Wait(mutex_);
     return batches_[count - 1];
   }
-  task_queue::v1::TaskReport AwaitReport() {
-    MutexLock lock(mutex_);
-    while (reports_.empty()) changed_.Wait(mutex_);
-    return reports_.front();
-  }
+  task_queue::v1::Hold AwaitHold() { return First(holds_); }
+  task_queue::v1::TaskReport AwaitReport() { return First(reports_); }
   std::size_t batches() {
     MutexLock lock(mutex_);
     return batches_.size();
@@ -201,6 +214,14 @@ class FakeLedger final : public task_queue::v1::TaskLedgerService::CallbackServi
   }
 
  private:
+  // Waits until there is one.
+  template <class Message>
+  Message First(const std::vector<Message>& messages) {
+    MutexLock lock(mutex_);
+    while (messages.empty()) changed_.Wait(mutex_);
+    return messages.front();
+  }
+
   rpc::Handlers rpc_;
   const rpc::Method& acquire_ = rpc_.Find("AcquireShards");
   const rpc::Method& read_ = rpc_.Find("ReadReady");
@@ -208,6 +229,7 @@ class FakeLedger final : public task_queue::v1::TaskLedgerService::CallbackServi
   const rpc::Method& assign_ = rpc_.Find("AssignTasks");
   const rpc::Method& report_ = rpc_.Find("ReportTasks");
   const rpc::Method& describe_ = rpc_.Find("DescribeTask");
+  const rpc::Method& hold_ = rpc_.Find("HoldTasks");
   Mutex mutex_;
   CondVar changed_;
   int shards_ ABSL_GUARDED_BY(mutex_) = 16;
@@ -223,6 +245,7 @@ class FakeLedger final : public task_queue::v1::TaskLedgerService::CallbackServi
   std::vector<std::unique_ptr<rpc::Done>> held_ ABSL_GUARDED_BY(mutex_);
   std::vector<task_queue::v1::AssignTasksRequest> batches_ ABSL_GUARDED_BY(mutex_);
   std::vector<task_queue::v1::TaskReport> reports_ ABSL_GUARDED_BY(mutex_);
+  std::vector<task_queue::v1::Hold> holds_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace switchyard::scheduler

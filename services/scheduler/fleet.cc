@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "services/scheduler/route_source.h"
 
 namespace switchyard::scheduler {
 namespace {
@@ -114,6 +115,7 @@ void Fleet::Place(std::uint32_t index) {
 
 void Fleet::Enter(std::uint32_t index) {
   Agent& agent = agents_[index];
+  if (!agent.facts.host.empty()) by_host_[agent.facts.host].push_back({index, agent.serial});
   agent.kind = KindOf(agent.facts);
   ++kinds_[agent.kind].members;
   if (agent.available()) {
@@ -126,6 +128,10 @@ void Fleet::Enter(std::uint32_t index) {
 
 void Fleet::Leave(std::uint32_t index) {
   Agent& agent = agents_[index];
+  if (const auto found = by_host_.find(agent.facts.host); found != by_host_.end()) {
+    std::erase_if(found->second, [index](AgentRef ref) { return ref.index == index; });
+    if (found->second.empty()) by_host_.erase(found);
+  }
   Unlink(index);
   --kinds_[agent.kind].members;
   if (agent.available()) {
@@ -387,6 +393,27 @@ void Fleet::ForEach(const std::function<void(AgentRef, const AgentFacts&)>& visi
   for (std::uint32_t index = 0; index < agents_.size(); ++index) {
     if (agents_[index].live) visit({index, agents_[index].serial}, agents_[index].facts);
   }
+}
+
+std::vector<std::string> Fleet::OfferedToRoutes(std::size_t max) const {
+  std::vector<std::string> offered;
+  for (const Kind& kind : kinds_) {
+    if (kind.members == 0) continue;
+    // Sorted, so what routes ask for stands together; there is little of it.
+    for (const std::string& capability : kind.traits.capabilities) {
+      if (IsRouteCapability(capability)) offered.push_back(capability);
+    }
+    if (offered.size() > max * 2) SortUnique(offered);
+  }
+  SortUnique(offered);
+  if (offered.size() > max) offered.resize(max);
+  return offered;
+}
+
+const std::vector<AgentRef>& Fleet::AtHost(std::string_view host) const {
+  static const std::vector<AgentRef> kNobody;
+  const auto found = by_host_.find(host);
+  return found == by_host_.end() ? kNobody : found->second;
 }
 
 std::vector<std::string> Fleet::CapabilitiesNobodyHas(ClassIndex index) const {

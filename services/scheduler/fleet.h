@@ -29,6 +29,8 @@ struct AgentFacts {
   bool available = false;
   std::string unavailable_reason;
   std::string unavailable_message;
+  // The machine that it runs on, as it says; empty: unknown.
+  std::string host;
 };
 
 // How many agents could serve a class, each number a part of the one before it.
@@ -80,6 +82,11 @@ class Fleet {
   // Required and on no connected agent at all.
   std::vector<std::string> CapabilitiesNobodyHas(ClassIndex cls) const;
   std::vector<std::string> FeaturesNobodyHas(ClassIndex cls) const;
+
+  // Of all agents, sorted, what routes may ask for; at most `max`.
+  std::vector<std::string> OfferedToRoutes(std::size_t max) const;
+  // The agents of that host.
+  const std::vector<AgentRef>& AtHost(std::string_view host) const;
 
   int agents() const { return agents_count_; }
   std::int64_t free_credits() const { return free_credits_; }
@@ -180,6 +187,7 @@ class Fleet {
   std::vector<Class> classes_;
   std::vector<std::uint32_t> unused_classes_;
   absl::flat_hash_map<Requirements, std::uint32_t> class_index_;
+  StringMap<std::vector<AgentRef>> by_host_;
   int agents_count_ = 0;
   std::int64_t free_credits_ = 0;
   std::uint64_t version_ = 1;

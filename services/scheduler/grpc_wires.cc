@@ -61,6 +61,13 @@ void GrpcWires::ReportTasks(task_queue::v1::ReportTasksRequest request, absl::Du
                       Repeatable(timeout), std::move(done));
 }
 
+void GrpcWires::HoldTasks(task_queue::v1::HoldTasksRequest request, absl::Duration timeout,
+                          Answer<task_queue::v1::HoldTasksResponse> done) {
+  // Holding what is held so already changes nothing.
+  rpc::CallUnaryAsync(*ledger_peer_.caller, ledger_->async(), &LedgerAsync::HoldTasks, std::move(request),
+                      Repeatable(timeout), std::move(done));
+}
+
 void GrpcWires::ReadReady(task_queue::v1::ReadReadyRequest request, absl::Duration timeout,
                           Answer<task_queue::v1::ReadReadyResponse> done) {
   rpc::CallUnaryAsync(*ledger_peer_.caller, ledger_->async(), &LedgerAsync::ReadReady, std::move(request),

@@ -33,6 +33,8 @@ class GrpcWires final : public SchedulerWires {
                    Answer<task_queue::v1::AssignTasksResponse> done) override;
   void ReportTasks(task_queue::v1::ReportTasksRequest request, absl::Duration timeout,
                    Answer<task_queue::v1::ReportTasksResponse> done) override;
+  void HoldTasks(task_queue::v1::HoldTasksRequest request, absl::Duration timeout,
+                 Answer<task_queue::v1::HoldTasksResponse> done) override;
   void ReadReady(task_queue::v1::ReadReadyRequest request, absl::Duration timeout,
                  Answer<task_queue::v1::ReadReadyResponse> done) override;
   void DescribeTask(task_queue::v1::DescribeTaskRequest request, const rpc::CallOptions& options,

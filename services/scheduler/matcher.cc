@@ -73,6 +73,12 @@ std::vector<Match> Matcher::Run(int max) {
         preferred.insert(preferred.end(), found->second.begin(), found->second.end());
       }
     }
+    if (entry.ticket != nullptr) {
+      for (const std::string& host : entry.ticket->near_hosts) {
+        const std::vector<AgentRef>& there = fleet_.AtHost(host);
+        preferred.insert(preferred.end(), there.begin(), there.end());
+      }
+    }
     const ClassIndex cls = line_.bucket(entry.bucket).cls;
     const std::optional<AgentRef> agent = fleet_.Pick(cls, preferred);
     if (!agent.has_value()) {
@@ -88,7 +94,7 @@ std::vector<Match> Matcher::Run(int max) {
                        .agent_id = facts.id,
                        .hub = facts.hub,
                        .session_epoch = facts.session_epoch,
-                       .routing = entry.routing,
+                       .ticket = entry.ticket,
                        .since = entry.since});
     fleet_.Take(*agent);
     line_.Take(slot);

@@ -25,7 +25,9 @@ struct Match {
   std::string agent_id;
   int hub = 0;
   std::int64_t session_epoch = 0;
-  std::shared_ptr<const std::string> routing;
+  std::shared_ptr<const RouteTicket> ticket;
+  // Something is reserved under the next generation.
+  bool reserved = false;
   // Since the task was known here.
   absl::Time since;
 };
@@ -46,7 +48,8 @@ enum class Settled : std::int8_t {
 //
 // Order: lanes by weight (docs/lanes.md); in a lane fresh work before what was tried, the project served least, the
 // oldest task that a free agent fits. Agent: the one that had the task this one continues, one that worked on its
-// repository, the least busy. One that rejected or lost the task gets it only while no other available agent fits.
+// repository, one of a host where its model is loaded, the least busy. One that rejected or lost the task gets it only
+// while no other available agent fits.
 class Matcher {
  public:
   Matcher(const LineLimits& limits, const lanes::Weights& weights) : line_(limits, fleet_), lanes_(weights) {}

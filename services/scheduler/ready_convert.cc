@@ -42,20 +42,6 @@ Requirements RequirementsOf(const task_queue::v1::ReadyTask& message, const std:
   return requirements;
 }
 
-RouteQuestion QuestionOf(const TaskId& id, const task_queue::v1::ReadyTask& message) {
-  return {.task = id,
-          .kind = message.kind(),
-          .project = message.project(),
-          .task_type = message.task_type(),
-          .role = message.role(),
-          .complexity = message.complexity(),
-          .pinned_model = message.model_pin().model(),
-          .pinned_endpoint = message.model_pin().endpoint(),
-          .pin_may_fall_back = message.model_pin().allow_fallback(),
-          .local_only = message.local_only(),
-          .routine = message.routine()};
-}
-
 absl::StatusOr<ReadyTask> ReadyConvert::Convert(const task_queue::v1::ReadyTask& message, const Route& route) {
   ReadyTask task;
   SY_ASSIGN_OR_RETURN(task.id, TaskId::Parse(message.task_id()));
@@ -74,7 +60,7 @@ absl::StatusOr<ReadyTask> ReadyConvert::Convert(const task_queue::v1::ReadyTask&
   if (!message.continues_task_id().empty()) {
     SY_ASSIGN_OR_RETURN(task.continues, TaskId::Parse(message.continues_task_id()));
   }
-  task.routing = route.annotation;
+  task.ticket = route.ticket;
 
   key_.assign(message.kind());
   key_ += static_cast<char>('0' + message.effects());

@@ -29,6 +29,5 @@ class ReadyConvert {
 };
 
 Requirements RequirementsOf(const task_queue::v1::ReadyTask& message, const std::vector<std::string>& of_route);
-RouteQuestion QuestionOf(const TaskId& id, const task_queue::v1::ReadyTask& message);
 
 }  // namespace switchyard::scheduler

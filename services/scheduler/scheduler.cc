@@ -145,7 +145,7 @@ void Scheduler::SetShards(const AcquireShardsResponse& leased) {
       epochs_ = epochs;
       feed_live_ = false;
       matcher_.line().SetShards(held);
-      unrouted_.clear();
+      desk_.Clear();
     }
   }
   if (same) return;
@@ -161,16 +161,27 @@ void Scheduler::SetShards(const AcquireShardsResponse& leased) {
 void Scheduler::Pump() {
   AssignTasksRequest request;
   std::vector<Match> batch;
+  std::vector<Match> to_reserve;
   const absl::Time start = clock_.Now();
   {
     MutexLock lock(mutex_);
     if (stopping_ || assigning_ || start < assign_after_) return;
-    if (matcher_.line().waiting() == 0 || matcher_.fleet().free_credits() == 0) return;
-    batch = matcher_.Run(batch_limit_);
-    meter_.Matched(clock_.Now() - start, static_cast<int>(batch.size()));
-    if (batch.empty()) return;
-    assigning_ = true;
-    Enter();
+    if (matcher_.line().waiting() > 0 && matcher_.fleet().free_credits() > 0) {
+      batch = matcher_.Run(batch_limit_);
+      meter_.Matched(clock_.Now() - start, static_cast<int>(batch.size()));
+      const auto routed = std::stable_partition(batch.begin(), batch.end(), [](const Match& match) {
+        return match.ticket == nullptr || match.ticket->decision.empty();
+      });
+      to_reserve.assign(std::make_move_iterator(routed), std::make_move_iterator(batch.end()));
+      batch.erase(routed, batch.end());
+      for (std::size_t i = 0; i < to_reserve.size(); i += kMaxReservations) Enter();
+    }
+    while (!reserved_.empty() && static_cast<int>(batch.size()) < batch_limit_) {
+      batch.push_back(std::move(reserved_.back()));
+      reserved_.pop_back();
+    }
+    assigning_ = !batch.empty();
+    if (assigning_) Enter();
     request.mutable_assignments()->Reserve(static_cast<int>(batch.size()));
     for (const Match& match : batch) {
       task_queue::v1::Assignment& assignment = *request.add_assignments();
@@ -179,9 +190,14 @@ void Scheduler::Pump() {
       assignment.set_agent_id(match.agent_id);
       assignment.set_session_epoch(match.session_epoch);
       assignment.set_shard_epoch(epochs_[match.shard]);
-      if (match.routing != nullptr) assignment.set_routing(*match.routing);
+      if (match.ticket != nullptr) {
+        assignment.set_routing(match.ticket->annotation);
+        assignment.set_route_summary(match.ticket->summary);
+      }
     }
   }
+  Reserve(std::move(to_reserve));
+  if (batch.empty()) return;
   // Shared only because std::function must be copyable.
   const auto matches = std::make_shared<std::vector<Match>>(std::move(batch));
   wires_->AssignTasks(std::move(request), options_.call_timeout,
@@ -227,6 +243,7 @@ void Scheduler::Assigned(std::vector<Match> batch, absl::Time start, absl::Statu
   }
   if (!answer.ok()) LogWarning("tasks could not be assigned", {{"status", answer.status()}});
   bool ask_anew = false;
+  std::vector<RouteKey> returned;
   {
     MutexLock lock(mutex_);
     bool failed = !answer.ok();
@@ -244,10 +261,15 @@ void Scheduler::Assigned(std::vector<Match> batch, absl::Time start, absl::Statu
       if (result.has_error()) {
         const Settled outcome = OutcomeOf(match, result.error());
         failed = failed || outcome == Settled::kBack;
+        if (outcome == Settled::kGone && match.reserved) {
+          returned.push_back({match.task, match.generation + 1});
+          desk_.Forget(match.task);
+        }
         matcher_.Settle(match, outcome);
         continue;
       }
       matcher_.Settle(match, Settled::kAssigned);
+      desk_.Forget(match.task);
       meter_.Assigned(now - match.since);
       Hub* const hub = hubs_[match.hub].get();
       auto place = std::find_if(outgoing.begin(), outgoing.end(),
@@ -270,7 +292,7 @@ void Scheduler::Assigned(std::vector<Match> batch, absl::Time start, absl::Statu
       assignment.mutable_spec()->Swap(result.mutable_spec());
       assignment.mutable_accept_by()->Swap(result.mutable_accept_by());
       assignment.mutable_traceparent()->swap(*result.mutable_traceparent());
-      if (match.routing != nullptr) assignment.set_routing(*match.routing);
+      if (match.ticket != nullptr) assignment.set_routing(match.ticket->annotation);
       place->batch.push_back(std::move(match));
       place->batch.back().generation = result.generation();
     }
@@ -295,6 +317,7 @@ void Scheduler::Assigned(std::vector<Match> batch, absl::Time start, absl::Statu
     under_way_ += static_cast<int>(outgoing.size());
   }
   if (ask_anew) lease_step_.Wake();
+  if (!returned.empty()) routes_.Release(std::move(returned));
   for (Outgoing& out : outgoing) Dispatch(*out.hub, std::move(out.request), std::move(out.batch));
   Pump();
   ReadOn();
@@ -314,6 +337,7 @@ void Scheduler::Dispatched(Hub& hub, const std::vector<Match>& batch, absl::Time
                            const absl::StatusOr<agent::v1::DispatchResponse>& answer) {
   meter_.DispatchAnswered(clock_.Now() - start);
   ReportTasksRequest reports;
+  std::vector<RouteKey> returned;
   if (!answer.ok()) {
     // The agents may have them. If not, their hub finds them at the ledger: it looks there when a scheduler leaves it,
     // as this one does now to ask for the credits anew.
@@ -332,6 +356,7 @@ void Scheduler::Dispatched(Hub& hub, const std::vector<Match>& batch, absl::Time
       if (!result.has_error()) continue;
       const Match& match = batch[i];
       meter_.DispatchRefused(result.error().reason());
+      if (match.reserved) returned.push_back({match.task, match.generation});
       matcher_.fleet().Return(match.agent, match.session_epoch);
       const bool session_over = result.error().reason() == "STALE_SESSION";
       if (session_over || result.error().reason() == "AGENT_NOT_HERE") {
@@ -352,6 +377,7 @@ void Scheduler::Dispatched(Hub& hub, const std::vector<Match>& batch, absl::Time
       }
     }
   }
+  if (!returned.empty()) routes_.Release(std::move(returned));
   if (reports.reports_size() > 0) HandBack(std::move(reports));
   Pump();
   Leave();
@@ -378,11 +404,15 @@ void Scheduler::Upkeep() {
       // Hints may be lost; a pass that takes long comes less often.
       if (matcher_.line().walked()) matcher_.line().StartPass();
       sweep_at_ = now + Jittered(options_.sweep_interval, rng_);
+      desk_.ForgetUnless([this](const TaskId& id)
+                             ABSL_NO_THREAD_SAFETY_ANALYSIS { return matcher_.line().Find(id) != nullptr; });
     }
+    desk_.Upkeep(now);
     const WaitingLine::Tally tally = matcher_.line().CountByReason();
     meter_.SetWaiting(tally.unserved, tally.paused, tally.busy,
                       matcher_.line().waiting() - tally.unserved - tally.paused - tally.busy);
   }
+  AskRoutes();
   Pump();
   ReadOn();
 }

@@ -19,6 +19,7 @@
 #include "services/scheduler/grpc_wires.h"
 #include "services/scheduler/matcher.h"
 #include "services/scheduler/ready_convert.h"
+#include "services/scheduler/route_desk.h"
 #include "services/scheduler/route_source.h"
 #include "services/scheduler/scheduler_meter.h"
 #include "services/scheduler/scheduler_wires.h"
@@ -96,11 +97,8 @@ class Scheduler {
     // By agent, the one above.
     StringMap<std::uint32_t> handle_of;
   };
-  // A task whose route was asked for.
-  struct Unrouted {
-    task_queue::v1::ReadyTask task;
-    bool refused = false;
-  };
+  // Of one question to the route source.
+  static constexpr std::size_t kMaxReservations = 200;
 
   // Calls under way keep the object alive through Stop.
   void Enter() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { ++under_way_; }
@@ -118,9 +116,13 @@ class Scheduler {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void AddRouted(const task_queue::v1::ReadyTask& task, const Route& route) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void SetPauses(const task_queue::v1::PauseSet& pauses) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Asks for the routes that AddTasks found missing.
+  // Asks for the routes that are missing, and hands holds to the ledger.
   void AskRoutes();
-  void Routed(std::vector<TaskId> tasks, std::vector<Route> routes);
+  void Routed(const std::vector<TaskId>& tasks, std::vector<Route> routes);
+  void HoldTasks(task_queue::v1::HoldTasksRequest request);
+  // Takes out of the batch what is to be reserved first, and asks for that.
+  void Reserve(std::vector<Match> batch);
+  void ReserveAnswered(std::vector<Match> batch, std::vector<Reserved> answers);
 
   // Matches and assigns, unless a batch is in flight; reads on, unless a page is.
   void Pump();
@@ -170,8 +172,12 @@ class Scheduler {
   std::size_t largest_spec_ ABSL_GUARDED_BY(mutex_) = 1u << 20;
   int batch_limit_ ABSL_GUARDED_BY(mutex_);
   absl::Time sweep_at_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteFuture();
-  absl::flat_hash_map<TaskId, Unrouted> unrouted_ ABSL_GUARDED_BY(mutex_);
-  std::vector<TaskId> to_ask_ ABSL_GUARDED_BY(mutex_);
+  RouteDesk desk_ ABSL_GUARDED_BY(mutex_);
+  // Reserved, to be assigned with the next batch.
+  std::vector<Match> reserved_ ABSL_GUARDED_BY(mutex_);
+  // What agents offer to routes, as of this version of the fleet.
+  std::vector<std::string> offered_ ABSL_GUARDED_BY(mutex_);
+  std::uint64_t offered_version_ ABSL_GUARDED_BY(mutex_) = 0;
 
   PeriodicTask lease_step_;
   PeriodicTask upkeep_step_;

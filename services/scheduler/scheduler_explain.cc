@@ -237,9 +237,8 @@ void Scheduler::FillExplanation(const v1::ExplainTaskRequest& request, const Des
     because(v1::WAIT_REASON_LANE_PAUSED, absl::StrCat("The lane ", LaneName(lane), " is paused."));
   } else if (line.ProjectPaused(ready.project())) {
     because(v1::WAIT_REASON_PROJECT_PAUSED, absl::StrCat("The project ", ready.project(), " is paused."));
-  } else if (id.ok() && unrouted_.contains(*id)) {
-    because(v1::WAIT_REASON_NO_ROUTE, unrouted_[*id].refused ? "There is no place for its model work."
-                                                             : "Its route was asked for and is not known yet.");
+  } else if (const std::optional<std::string> why = id.ok() ? desk_.WhyNotInLine(*id) : std::nullopt; why.has_value()) {
+    because(v1::WAIT_REASON_NO_ROUTE, *why);
   } else if (fleet.agents() == 0) {
     because(v1::WAIT_REASON_NO_AGENT, out.silent_hubs().empty()
                                           ? "No agent is connected."

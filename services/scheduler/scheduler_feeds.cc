@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "libs/base/log.h"
 #include "services/scheduler/scheduler.h"
 
@@ -17,7 +18,6 @@ constexpr int kPageTasks = 1'000;
 // Pages that nobody waits for leave most of the time to others.
 constexpr int kReadingPause = 4;
 constexpr absl::Duration kFailedRead = absl::Milliseconds(200);
-constexpr std::size_t kMaxUnrouted = 20'000;
 
 absl::Time ToTime(const google::protobuf::Timestamp& time) {
   return absl::FromUnixSeconds(time.seconds()) + absl::Nanoseconds(time.nanos());
@@ -132,13 +132,7 @@ void Scheduler::AddTasks(const google::protobuf::RepeatedPtrField<task_queue::v1
       AddRouted(task, kNoRoute);
       continue;
     }
-    // Beyond the bound it is met again by the next pass.
-    if (unrouted_.size() >= kMaxUnrouted) continue;
-    Unrouted& unrouted = unrouted_[*id];
-    const bool asked = unrouted.task.task_id() == task.task_id() && !unrouted.refused;
-    unrouted.task = task;
-    unrouted.refused = false;
-    if (!asked) to_ask_.push_back(*id);
+    desk_.Put(*id, task);
   }
 }
 
@@ -149,37 +143,6 @@ void Scheduler::AddRouted(const task_queue::v1::ReadyTask& task, const Route& ro
     return;
   }
   matcher_.Add(*ready, clock_.Now());
-}
-
-void Scheduler::AskRoutes() {
-  std::vector<TaskId> tasks;
-  std::vector<RouteQuestion> questions;
-  {
-    MutexLock lock(mutex_);
-    if (to_ask_.empty() || stopping_) return;
-    tasks = std::exchange(to_ask_, {});
-    for (const TaskId& id : tasks) questions.push_back(QuestionOf(id, unrouted_[id].task));
-    Enter();
-  }
-  routes_.Ask(std::move(questions), [this, tasks = std::move(tasks)](std::vector<Route> routes) {
-    Routed(tasks, std::move(routes));
-    Pump();
-    Leave();
-  });
-}
-
-void Scheduler::Routed(std::vector<TaskId> tasks, std::vector<Route> routes) {
-  MutexLock lock(mutex_);
-  for (std::size_t i = 0; i < std::min(tasks.size(), routes.size()); ++i) {
-    const auto found = unrouted_.find(tasks[i]);
-    if (found == unrouted_.end()) continue;
-    if (!routes[i].found) {
-      found->second.refused = true;
-      continue;
-    }
-    AddRouted(found->second.task, routes[i]);
-    unrouted_.erase(found);
-  }
 }
 
 void Scheduler::ReadOn() {
@@ -267,6 +230,11 @@ void Scheduler::HeardCapacity(Hub& hub, const agent::v1::WatchCapacityResponse& 
       facts.session_epoch = agent.session_epoch();
       facts.features.assign(agent.features().begin(), agent.features().end());
       facts.capabilities.assign(agent.capabilities().begin(), agent.capabilities().end());
+      // Endpoints that only this agent reaches ask for it by name.
+      if (std::find(facts.features.begin(), facts.features.end(), "endpoints") != facts.features.end()) {
+        facts.capabilities.push_back(absl::StrCat("agent:", agent.name()));
+      }
+      if (const auto host = agent.labels().find("host"); host != agent.labels().end()) facts.host = host->second;
       facts.slots = agent.slots();
       facts.available = agent.available();
       facts.unavailable_reason = agent.unavailable_reason();

@@ -29,6 +29,8 @@ SchedulerMeter::SchedulerMeter(telemetry::Metrics& metrics)
                                      "Age of fresh tasks when the ready feed told of them.",
                                      telemetry::LatencyBuckets())),
       assigned_(metrics.AddCounter("switchyard_scheduler_assigned_total", "Tasks assigned.")),
+      snapshot_routed_(metrics.AddCounter("switchyard_scheduler_snapshot_routes_total",
+                                          "Tasks sent to free endpoints while the router was away.")),
       refused_(metrics.Counters("switchyard_scheduler_refused_total", "Assignments that the task queue refused.",
                                 {"reason"}, 32)),
       dispatch_refused_(metrics.Counters("switchyard_scheduler_dispatch_refused_total",

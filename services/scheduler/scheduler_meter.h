@@ -26,6 +26,8 @@ class SchedulerMeter {
   // How old a fresh task was when the feed told of it; as far as both hosts' clocks agree.
   void Heard(absl::Duration age) { feed_lag_.Observe(age); }
   void FeedEnded(std::string_view feed);
+  // A task runs on a free endpoint since the router is away.
+  void SnapshotRouted() { snapshot_routed_.Add(); }
   void SetWaiting(int unserved, int paused, int busy, int in_line);
 
  private:
@@ -36,6 +38,7 @@ class SchedulerMeter {
   telemetry::Histogram& dispatch_;
   telemetry::Histogram& feed_lag_;
   telemetry::Counter& assigned_;
+  telemetry::Counter& snapshot_routed_;
   telemetry::Family<telemetry::Counter>& refused_;
   telemetry::Family<telemetry::Counter>& dispatch_refused_;
   telemetry::Family<telemetry::Counter>& feed_ends_;

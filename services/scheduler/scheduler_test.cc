@@ -46,14 +46,48 @@ agent::v1::AgentCapacity Agent(const std::string& id, std::int64_t credits) {
   return agent;
 }
 
+std::shared_ptr<const RouteTicket> Decided(std::string decision) {
+  return std::make_shared<const RouteTicket>(
+      RouteTicket{.decision = std::move(decision), .annotation = "", .summary = "", .near_hosts = {}});
+}
+
 // Routes that come when the test says so.
 class SlowRoutes final : public RouteSource {
  public:
   bool IsExempt(std::string_view kind) const override { return kind == "command"; }
-  void Ask(std::vector<RouteQuestion> questions, Answer answer) override {
+  void Ask(std::vector<RouteQuestion> questions, std::vector<std::string> offered, Answer answer) override {
     MutexLock lock(mutex_);
+    offered_ = std::move(offered);
     asked_.emplace_back(std::move(questions), std::move(answer));
     changed_.NotifyAll();
+  }
+  void Reserve(std::vector<ReserveQuestion> questions, ReserveAnswer answer) override {
+    MutexLock lock(mutex_);
+    reserving_.emplace_back(std::move(questions), std::move(answer));
+    changed_.NotifyAll();
+  }
+  void Release(std::vector<RouteKey> keys) override {
+    MutexLock lock(mutex_);
+    released_.insert(released_.end(), keys.begin(), keys.end());
+    changed_.NotifyAll();
+  }
+  std::vector<std::string> offered() const {
+    MutexLock lock(mutex_);
+    return offered_;
+  }
+  std::pair<std::vector<ReserveQuestion>, ReserveAnswer> AwaitReserve() {
+    MutexLock lock(mutex_);
+    while (reserving_.empty()) changed_.Wait(mutex_);
+    auto first = std::move(reserving_.front());
+    reserving_.erase(reserving_.begin());
+    return first;
+  }
+  RouteKey AwaitRelease() {
+    MutexLock lock(mutex_);
+    while (released_.empty()) changed_.Wait(mutex_);
+    const RouteKey first = released_.front();
+    released_.erase(released_.begin());
+    return first;
   }
   std::pair<std::vector<RouteQuestion>, Answer> AwaitQuestion() {
     MutexLock lock(mutex_);
@@ -64,9 +98,12 @@ class SlowRoutes final : public RouteSource {
   }
 
  private:
-  Mutex mutex_;
+  mutable Mutex mutex_;
   CondVar changed_;
   std::vector<std::pair<std::vector<RouteQuestion>, Answer>> asked_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::pair<std::vector<ReserveQuestion>, ReserveAnswer>> reserving_ ABSL_GUARDED_BY(mutex_);
+  std::vector<RouteKey> released_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::string> offered_ ABSL_GUARDED_BY(mutex_);
 };
 
 class SchedulerTest : public ::testing::Test {
@@ -334,21 +371,90 @@ TEST_F(SchedulerTest, ATaskWithoutItsRouteHoldsUpNobody) {
   AwaitLive();
   task_queue::v1::ReadyTask prompt = Task(1);
   prompt.set_kind("prompt");
-  prompt.set_role("writer");
+  prompt.set_free_fallback(true);
   ledger_->Offer(prompt);
   auto [questions, answer] = routes_.AwaitQuestion();
   ASSERT_THAT(questions, SizeIs(1));
-  EXPECT_EQ(questions[0].role, "writer");
+  EXPECT_TRUE(questions[0].free_fallback);
   ledger_->Offer(Task(2));
   EXPECT_EQ(hub_->AwaitItem(1).assignment().task_id(), Task(2).task_id());
   Describe(prompt);
   EXPECT_EQ(AwaitReason(1, v1::WAIT_REASON_NO_ROUTE).explanation(), "Its route was asked for and is not known yet.");
-  answer({Route{
-      .found = true, .capabilities = {"model:small@a"}, .annotation = std::make_shared<const std::string>("tier 1")}});
+  answer({Route{.hold = std::nullopt,
+                .capabilities = {"model:small@a"},
+                .ticket = std::make_shared<const RouteTicket>(
+                    RouteTicket{.decision = "", .annotation = "tier 1", .summary = "s", .near_hosts = {}})}});
   const agent::v1::DispatchItem item = hub_->AwaitItem(2);
   EXPECT_EQ(item.assignment().task_id(), prompt.task_id());
   EXPECT_EQ(item.assignment().routing(), "tier 1");
   EXPECT_EQ(ledger_->AwaitBatch(2).assignments(0).routing(), "tier 1");
+}
+
+TEST_F(SchedulerTest, ReservesBetweenMatchAndAssignmentAndReleasesWhatTheLedgerRefuses) {
+  hub_->Put([] {
+    agent::v1::AgentCapacity agent = Agent("a", 9);
+    agent.add_features("kind.prompt");
+    agent.add_features("endpoints");
+    agent.add_capabilities("credential:env:KEY");
+    agent.add_capabilities("os:linux");
+    return agent;
+  }());
+  Start();
+  AwaitAgents(1, 9);
+  AwaitLive();
+  task_queue::v1::ReadyTask prompt = Task(1);
+  prompt.set_kind("prompt");
+  ledger_->Offer(prompt);
+  routes_.AwaitQuestion().second({Route{.hold = std::nullopt, .capabilities = {}, .ticket = Decided("d1")}});
+  EXPECT_THAT(routes_.offered(), ElementsAre("agent:a", "credential:env:KEY"));
+  auto [questions, reserve] = routes_.AwaitReserve();
+  ASSERT_THAT(questions, SizeIs(1));
+  EXPECT_EQ(questions[0].decision, "d1");
+  EXPECT_EQ(questions[0].generation, prompt.generation() + 1);
+  EXPECT_EQ(questions[0].agent_id, "a");
+  EXPECT_THAT(questions[0].offered, ElementsAre("agent:a", "credential:env:KEY"));
+  ledger_->Refuse(prompt.task_id(), "STALE_GENERATION");
+  reserve({Reserved{.hold = std::nullopt,
+                    .ticket = std::make_shared<const RouteTicket>(
+                        RouteTicket{.decision = "", .annotation = "r", .summary = "s", .near_hosts = {}})}});
+  EXPECT_EQ(ledger_->AwaitBatch(1).assignments(0).route_summary(), "s");
+  const RouteKey released = routes_.AwaitRelease();
+  EXPECT_EQ(released.task.ToString(), prompt.task_id());
+  EXPECT_EQ(released.generation, prompt.generation() + 1);
+}
+
+TEST_F(SchedulerTest, ATaskWithoutAPlaceIsHeldAtTheLedgerWithTheReason) {
+  hub_->Put([] {
+    agent::v1::AgentCapacity agent = Agent("a", 9);
+    agent.add_features("kind.prompt");
+    return agent;
+  }());
+  Start();
+  AwaitAgents(1, 9);
+  AwaitLive();
+  task_queue::v1::ReadyTask prompt = Task(1);
+  prompt.set_kind("prompt");
+  ledger_->Offer(prompt);
+  routes_.AwaitQuestion().second(
+      {Route{.hold = RouteHold{.message = "no model has that", .retry_after = absl::Seconds(9)},
+             .capabilities = {},
+             .ticket = nullptr}});
+  const task_queue::v1::Hold hold = ledger_->AwaitHold();
+  EXPECT_EQ(hold.task_id(), prompt.task_id());
+  EXPECT_EQ(hold.reason(), task_queue::v1::HOLD_REASON_NO_ROUTE);
+  EXPECT_EQ(hold.message(), "no model has that");
+  EXPECT_TRUE(hold.has_until());
+  // Its place was taken between match and assignment: in line again, as soon as there may be one.
+  ledger_->Offer(prompt);
+  routes_.AwaitQuestion().second({Route{.hold = std::nullopt, .capabilities = {}, .ticket = Decided("d1")}});
+  routes_.AwaitReserve().second(
+      {Reserved{.hold = RouteHold{.message = "all taken", .crowded = true}, .ticket = nullptr}});
+  auto [again, answer] = routes_.AwaitQuestion();
+  ASSERT_THAT(again, SizeIs(1));
+  Describe(prompt);
+  EXPECT_EQ(AwaitReason(1, v1::WAIT_REASON_NO_ROUTE).explanation(), "all taken");
+  answer({Route{}});
+  EXPECT_EQ(hub_->AwaitItem(1).assignment().task_id(), prompt.task_id());
 }
 
 TEST_F(SchedulerTest, ExplainsWhichCapabilityNobodyHas) {

@@ -59,7 +59,7 @@ class MatcherBench {
                              .requirements = &task.needs,
                              .repository = task.repository,
                              .continues = task.continues == 0 ? TaskId() : TaskNumber(task.continues),
-                             .routing = nullptr};
+                             .ticket = nullptr};
     return matcher_.Add(ready, absl::UnixEpoch());
   }
 

@@ -51,6 +51,8 @@ class SchedulerWires {
                            Answer<task_queue::v1::AssignTasksResponse> done) = 0;
   virtual void ReportTasks(task_queue::v1::ReportTasksRequest request, absl::Duration timeout,
                            Answer<task_queue::v1::ReportTasksResponse> done) = 0;
+  virtual void HoldTasks(task_queue::v1::HoldTasksRequest request, absl::Duration timeout,
+                         Answer<task_queue::v1::HoldTasksResponse> done) = 0;
   virtual void ReadReady(task_queue::v1::ReadReadyRequest request, absl::Duration timeout,
                          Answer<task_queue::v1::ReadReadyResponse> done) = 0;
   virtual void DescribeTask(task_queue::v1::DescribeTaskRequest request, const rpc::CallOptions& options,

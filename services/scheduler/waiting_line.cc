@@ -144,7 +144,7 @@ void WaitingLine::Erase(std::uint32_t slot) {
   }
   by_id_.erase(entry.id);
   entry.live = entry.assigning = false;
-  entry.routing.reset();
+  entry.ticket.reset();
   unused_entries_.push_back(slot);
 }
 
@@ -194,7 +194,7 @@ bool WaitingLine::Add(const ReadyTask& task, absl::Time now) {
   entry.since = now;
   entry.repository = task.repository;
   entry.continues = task.continues;
-  entry.routing = task.routing;
+  entry.ticket = task.ticket;
   entry.bucket = index;
   entry.shard = static_cast<std::int16_t>(task.shard);
   entry.live = true;

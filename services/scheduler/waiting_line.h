@@ -35,7 +35,7 @@ class WaitingLine {
     absl::Time since;
     std::uint64_t repository = 0;
     TaskId continues;
-    std::shared_ptr<const std::string> routing;
+    std::shared_ptr<const RouteTicket> ticket;
     std::uint32_t bucket = kNone;
     std::uint32_t stamp = 0;
     std::int16_t shard = 0;

@@ -11,6 +11,7 @@
 
 #include "libs/lanes/weighted_lanes.h"
 #include "services/scheduler/requirements.h"
+#include "services/scheduler/route_source.h"
 
 namespace switchyard::scheduler {
 
@@ -31,8 +32,8 @@ struct ReadyTask {
   std::uint64_t repository = 0;
   // Nil: none. Goes to the agent that had this one, if it is free.
   TaskId continues;
-  // Stored with the assignment; null: empty. Shared by all tasks of one route.
-  std::shared_ptr<const std::string> routing;
+  // Null: it takes nothing along.
+  std::shared_ptr<const RouteTicket> ticket;
 };
 
 struct LineLimits {

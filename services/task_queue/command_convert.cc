@@ -71,7 +71,15 @@ void Fill(const v1::TaskReport& item, Report* report) {
       break;
     }
     case v1::TaskReport::kReleased:
-      report->what = Released{.reason = item.released().reason()};
+      report->what =
+          Released{.reason = item.released().reason(),
+                   .retry_after = item.released().has_retry_after() ? ToDuration(item.released().retry_after())
+                                                                    : absl::ZeroDuration()};
+      break;
+    case v1::TaskReport::kRouteChanged:
+      report->what = RouteChanged{.routing = item.route_changed().routing(),
+                                  .cause = item.route_changed().cause(),
+                                  .message = item.route_changed().message()};
       break;
     case v1::TaskReport::REPORT_NOT_SET:
       std::abort();  // Begin() refused it.
@@ -94,7 +102,8 @@ absl::StatusOr<Command> ToCommand(const v1::Assignment& item) {
                         .agent = item.agent_id(),
                         .session_epoch = item.session_epoch(),
                         .shard_epoch = item.shard_epoch(),
-                        .routing = item.routing()};
+                        .routing = item.routing(),
+                        .route_summary = item.route_summary()};
   return command;
 }
 

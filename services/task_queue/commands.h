@@ -18,6 +18,8 @@ struct Assign {
   std::int64_t session_epoch = 0;
   std::int64_t shard_epoch = 0;
   std::string routing;
+  // For people: which model and endpoint.
+  std::string route_summary;
 };
 
 // By the agent that was given (task, generation).
@@ -52,13 +54,21 @@ struct Failed {
 };
 struct Released {
   std::string reason;
+  // Not offered again before.
+  absl::Duration retry_after = absl::ZeroDuration();
+};
+// The attempt goes on with another model or endpoint.
+struct RouteChanged {
+  std::string routing;
+  std::string cause;
+  std::string message;
 };
 
 struct Report {
   Generation generation{};
   std::string agent;
   std::int64_t session_epoch = 0;
-  std::variant<Accepted, Rejected, PhaseChanged, Blocked, Progressed, Finished, Failed, Released> what;
+  std::variant<Accepted, Rejected, PhaseChanged, Blocked, Progressed, Finished, Failed, Released, RouteChanged> what;
 };
 
 // By the verification service.

@@ -104,7 +104,7 @@ TEST(EnumTest, NumbersOfTheCoreAreThoseOfTheContract) {
   EXPECT_NUMBER(AttemptOutcome::kNotAccepted, v1::ATTEMPT_OUTCOME_NOT_ACCEPTED);
   EXPECT_NUMBER(AttemptOutcome::kReleased, v1::ATTEMPT_OUTCOME_RELEASED);
 
-  ExpectSame(v1::EventKind_descriptor(), EventKind::kSubmitted, EventKind::kProgress);
+  ExpectSame(v1::EventKind_descriptor(), EventKind::kSubmitted, EventKind::kRouteChanged);
   EXPECT_NUMBER(EventKind::kSubmitted, v1::EVENT_KIND_SUBMITTED);
   EXPECT_NUMBER(EventKind::kReady, v1::EVENT_KIND_READY);
   EXPECT_NUMBER(EventKind::kHeld, v1::EVENT_KIND_HELD);
@@ -119,6 +119,7 @@ TEST(EnumTest, NumbersOfTheCoreAreThoseOfTheContract) {
   EXPECT_NUMBER(EventKind::kFinished, v1::EVENT_KIND_FINISHED);
   EXPECT_NUMBER(EventKind::kRevived, v1::EVENT_KIND_REVIVED);
   EXPECT_NUMBER(EventKind::kProgress, v1::EVENT_KIND_PROGRESS);
+  EXPECT_NUMBER(EventKind::kRouteChanged, v1::EVENT_KIND_ROUTE_CHANGED);
 
   ExpectSame(v1::Verdict_descriptor(), Verdict::kSucceeded, Verdict::kFailed);
   EXPECT_NUMBER(Verdict::kSucceeded, v1::VERDICT_SUCCEEDED);
@@ -419,7 +420,8 @@ TEST(TaskConvertTest, TellsStatsPausesAndDirectives) {
 
 TEST(CommandConvertTest, ReadsAssignmentsVerdictsAndHolds) {
   const auto assign = ToCommand(
-      Read<v1::Assignment>("task_id: '$ID' generation: 2 agent_id: 'a' session_epoch: 3 shard_epoch: 4 routing: 'r'"));
+      Read<v1::Assignment>("task_id: '$ID' generation: 2 agent_id: 'a' session_epoch: 3 shard_epoch: 4 routing: 'r' "
+                           "route_summary: 's'"));
   ASSERT_TRUE(assign.ok()) << assign.status();
   EXPECT_EQ(assign->id, SomeId());
   const Assign& given = std::get<Assign>(assign->what);
@@ -428,6 +430,7 @@ TEST(CommandConvertTest, ReadsAssignmentsVerdictsAndHolds) {
   EXPECT_EQ(given.session_epoch, 3);
   EXPECT_EQ(given.shard_epoch, 4);
   EXPECT_EQ(given.routing, "r");
+  EXPECT_EQ(given.route_summary, "s");
 
   const auto conclude = ToCommand(Read<v1::Conclusion>(
       "task_id: '$ID' generation: 2 verdict: VERDICT_PARTIAL failure { reason: 'X' message: 'm' }"));
@@ -471,6 +474,11 @@ TEST(CommandConvertTest, ReadsEveryReport) {
   EXPECT_EQ(failed.model, "m");
   EXPECT_FALSE(failed.result.empty());
   EXPECT_EQ(Reported<Released>("released { reason: 'drain' }").reason, "drain");
+  EXPECT_EQ(Reported<Released>("released { retry_after { seconds: 7 } }").retry_after, absl::Seconds(7));
+  const RouteChanged changed = Reported<RouteChanged>("route_changed { routing: 'b' cause: 'C' message: 'm' }");
+  EXPECT_EQ(changed.routing, "b");
+  EXPECT_EQ(changed.cause, "C");
+  EXPECT_EQ(changed.message, "m");
 }
 
 TEST(CommandConvertTest, RefusesABadItemWithItsFaults) {

@@ -27,7 +27,7 @@ Outcome On(const Assign& assign, const TaskId& id, Life& life) {
     return TaskNotReady(id, record.state, record.hold);
   }
   if (record.generation != assign.seen) return StaleGeneration(id, assign.seen, record.generation);
-  life.GiveTo(assign.agent, assign.routing);
+  life.GiveTo(assign.agent, assign.routing, assign.route_summary);
   return Answered{record.state};
 }
 
@@ -123,7 +123,13 @@ Outcome OnRunning(const Failed& failed, Life& life) {
 }
 
 Outcome OnRunning(const Released& released, Life& life) {
-  life.Release(released.reason);
+  life.Release(released.reason, released.retry_after);
+  return Answered{life.record().state};
+}
+
+Outcome OnRunning(const RouteChanged& changed, Life& life) {
+  if (life.record().routing == changed.routing) return Unchanged(life.record());
+  life.ChangeRoute(changed.routing, changed.cause, changed.message);
   return Answered{life.record().state};
 }
 
@@ -189,7 +195,9 @@ Outcome On(const Retry&, const TaskId& id, Life& life) {
     life.Revive();
     return Answered{record.state};
   }
-  if (record.state == TaskState::kQueued && record.hold == HoldReason::kBackoff) {
+  // One without a route too: the person has changed what it waited for.
+  if (record.state == TaskState::kQueued &&
+      (record.hold == HoldReason::kBackoff || record.hold == HoldReason::kNoRoute)) {
     life.Offer("RETRIED_BY_USER");
     return Answered{record.state};
   }

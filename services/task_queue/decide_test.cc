@@ -154,6 +154,32 @@ TEST_F(DecideTest, TakesAnyReportOfWorkAsAnAcceptance) {
   EXPECT_EQ(record_.history.back().accept_time, now_);
 }
 
+TEST_F(DecideTest, TellsWhichRouteAnAttemptGotAndEveryChangeOfItOnce) {
+  ASSERT_THAT(Do(Assign{.seen = Generation(0), .agent = "a", .routing = "r1", .route_summary = "small at host-a"}),
+              IsOk());
+  EXPECT_EQ(record_.timeline.back().message, "small at host-a");
+  const RouteChanged changed{.routing = "r2", .cause = "RATE_LIMITED", .message = "small at host-b"};
+  EXPECT_EQ(Say(changed)->state, kRunning) << "who asks for another endpoint has accepted";
+  EXPECT_EQ(record_.routing, "r2");
+  EXPECT_EQ(record_.timeline.back().kind, EventKind::kRouteChanged);
+  EXPECT_EQ(LastCause(), "RATE_LIMITED");
+  EXPECT_EQ(record_.timeline.back().message, "small at host-b");
+  EXPECT_TRUE(Say(changed)->unchanged);
+  EXPECT_THAT(Do(By("a", Generation(0), changed)), IsError("STALE_GENERATION"));
+  Say(Finished{}).IgnoreError();
+  EXPECT_THAT(Do(By("a", Generation(1), changed)), IsError("STALE_GENERATION"));
+}
+
+TEST_F(DecideTest, OffersWhatWasHandedBackForLaterOnlyThen) {
+  Start();
+  EXPECT_EQ(Say(Released{.reason = "rate limited", .retry_after = absl::Seconds(20)})->state, kQueued);
+  EXPECT_EQ(record_.hold, HoldReason::kBackoff);
+  EXPECT_EQ(record_.hold_until, now_ + absl::Seconds(20));
+  EXPECT_EQ(record_.attempts, 0);
+  SweepAfter(absl::Seconds(20));
+  EXPECT_EQ(record_.stage(), Stage::kReady);
+}
+
 // The same final report twice is answered as the first was.
 
 TEST_F(DecideTest, AnswersARepeatedFailureAsTheFirstAlsoAfterTheNextAttemptBegan) {
@@ -438,6 +464,14 @@ TEST_F(DecideTest, APersonsRetryAsksTheRefusingAgentsAgain) {
   EXPECT_THAT(record_.refusing_agents, IsEmpty());
   EXPECT_EQ(record_.stage(), Stage::kReady);
   EXPECT_TRUE(Do(Retry{})->unchanged);
+}
+
+TEST_F(DecideTest, APersonsRetryEndsTheWaitForARoute) {
+  ASSERT_THAT(
+      Do(Hold{.generation = record_.generation, .reason = HoldReason::kNoRoute, .until = now_ + absl::Minutes(1)}),
+      IsOk());
+  EXPECT_EQ(Do(Retry{})->state, kQueued);
+  EXPECT_EQ(record_.stage(), Stage::kReady);
 }
 
 TEST_F(DecideTest, ARefusalEndsACancelledTask) {

@@ -18,6 +18,7 @@ constexpr std::size_t kOutputBytes = 64 * kKibibyte;
 constexpr std::size_t kEvidenceBytes = 256 * kKibibyte;
 constexpr int kMaxOutputs = 32;
 constexpr int kMaxWindow = 10000;
+constexpr absl::Duration kMaxRetryAfter = absl::Hours(1);
 
 void CheckAgent(const FieldPath& path, const std::string& agent, FaultList& faults) {
   CheckFilledLine(path, agent, kIdentityBytes, faults);
@@ -35,6 +36,13 @@ void CheckUsage(const FieldPath& path, const v1::Usage& usage, FaultList& faults
   CheckNotNegative(path.Field("input_tokens"), usage.input_tokens(), faults);
   CheckNotNegative(path.Field("output_tokens"), usage.output_tokens(), faults);
   CheckNotNegative(path.Field("cost_micros"), usage.cost_micros(), faults);
+  CheckNotNegative(path.Field("cached_input_tokens"), usage.cached_input_tokens(), faults);
+  CheckNotNegative(path.Field("cache_write_tokens"), usage.cache_write_tokens(), faults);
+  CheckLine(path.Field("assigned_model"), usage.assigned_model(), kIdentityBytes, faults);
+  if (!usage.fallback_reason().empty()) CheckReason(path.Field("fallback_reason"), usage.fallback_reason(), faults);
+  if (usage.has_first_token_time()) {
+    CheckSpan(path.Field("first_token_time"), usage.first_token_time(), absl::InfiniteDuration(), faults);
+  }
   if (usage.has_load_time()) {
     CheckSpan(path.Field("load_time"), usage.load_time(), absl::InfiniteDuration(), faults);
   }
@@ -75,6 +83,19 @@ void CheckReport(const FieldPath& path, const v1::BlockedReport& blocked, FaultL
 void CheckReport(const FieldPath& path, const v1::ProgressReport& progress, FaultList& faults) {
   if (progress.has_percent()) CheckNumber(path.Field("percent"), progress.percent(), 0, 100, faults);
   CheckText(path.Field("message"), progress.message(), kProgressBytes, faults);
+}
+
+void CheckReport(const FieldPath& path, const v1::ReleasedReport& released, FaultList& faults) {
+  CheckText(path.Field("reason"), released.reason(), kReasonBytes, faults);
+  if (released.has_retry_after()) {
+    CheckSpan(path.Field("retry_after"), released.retry_after(), kMaxRetryAfter, faults);
+  }
+}
+
+void CheckReport(const FieldPath& path, const v1::RouteChangedReport& changed, FaultList& faults) {
+  CheckBytes(path.Field("routing"), changed.routing(), kRoutingBytes, faults);
+  CheckReason(path.Field("cause"), changed.cause(), faults);
+  CheckText(path.Field("message"), changed.message(), kReasonBytes, faults);
 }
 
 // Generations begin with 0, which only a task that nobody was given yet has.
@@ -119,6 +140,12 @@ Violations Validate(const v1::ReadReadyRequest& request) {
 }
 
 Violations Validate(const v1::DescribeTaskRequest& request) {
+  FaultList faults;
+  CheckId(FieldPath("task_id"), request.task_id(), faults);
+  return std::move(faults).Take();
+}
+
+Violations Validate(const v1::ReadTaskRequest& request) {
   FaultList faults;
   CheckId(FieldPath("task_id"), request.task_id(), faults);
   return std::move(faults).Take();
@@ -183,6 +210,7 @@ void CheckItem(const v1::Assignment& item, FaultList& faults) {
   CheckTask(FieldPath(""), item.task_id(), item.generation(), 0, faults);
   CheckAgent(FieldPath("agent_id"), item.agent_id(), faults);
   CheckBytes(FieldPath("routing"), item.routing(), kRoutingBytes, faults);
+  CheckText(FieldPath("route_summary"), item.route_summary(), kReasonBytes, faults);
 }
 
 void CheckItem(const v1::TaskReport& item, FaultList& faults) {
@@ -204,7 +232,9 @@ void CheckItem(const v1::TaskReport& item, FaultList& faults) {
     case v1::TaskReport::kFailed:
       return CheckReport(FieldPath("failed"), item.failed(), faults);
     case v1::TaskReport::kReleased:
-      return CheckText(FieldPath("released.reason"), item.released().reason(), kReasonBytes, faults);
+      return CheckReport(FieldPath("released"), item.released(), faults);
+    case v1::TaskReport::kRouteChanged:
+      return CheckReport(FieldPath("route_changed"), item.route_changed(), faults);
     case v1::TaskReport::REPORT_NOT_SET:
       faults.Add(FieldPath("report"), "must be a report that this server knows, got none");
   }

@@ -13,6 +13,7 @@ inline constexpr int kMaxHeld = 10000;
 Violations Validate(const v1::WatchReadyRequest& request);
 Violations Validate(const v1::ReadReadyRequest& request);
 Violations Validate(const v1::DescribeTaskRequest& request);
+Violations Validate(const v1::ReadTaskRequest& request);
 Violations Validate(const v1::WatchDirectivesRequest& request);
 Violations Validate(const v1::AssignTasksRequest& request);
 Violations Validate(const v1::ReportTasksRequest& request);

@@ -136,7 +136,7 @@ void Life::Unpause() {
   }
 }
 
-void Life::GiveTo(std::string_view agent, std::string_view routing) {
+void Life::GiveTo(std::string_view agent, std::string_view routing, std::string_view route_summary) {
   record_.generation = Next(record_.generation);
   record_.state = TaskState::kAssigned;
   record_.agent = std::string(agent);
@@ -145,7 +145,7 @@ void Life::GiveTo(std::string_view agent, std::string_view routing) {
   record_.accept_time = absl::InfiniteFuture();
   record_.sign_time = now_;
   record_.phase = Phase::kNone;
-  Tell(EventKind::kAssigned);
+  Tell(EventKind::kAssigned, "", route_summary);
 }
 
 void Life::Accept() {
@@ -189,6 +189,13 @@ void Life::Progress(std::string_view message) {
   if (record_.state == TaskState::kAssigned) Accept();
   record_.sign_time = now_;
   if (!message.empty()) Tell(EventKind::kProgress, "", message);
+}
+
+void Life::ChangeRoute(std::string_view routing, std::string_view cause, std::string_view message) {
+  if (record_.state == TaskState::kAssigned) Accept();
+  record_.routing = std::string(routing);
+  record_.sign_time = now_;
+  Tell(EventKind::kRouteChanged, cause, message);
 }
 
 void Life::RequestCancel(std::string_view reason) {
@@ -235,7 +242,7 @@ void Life::Fail(const Failed& failed) {
   RetryOrGiveUp("FAILED", failed.failure, failed.permanent);
 }
 
-void Life::Release(std::string_view reason) {
+void Life::Release(std::string_view reason, absl::Duration retry_after) {
   const bool started = record_.state == TaskState::kRunning;
   ++record_.releases;
   CloseAttempt(record_.cancel_requested ? AttemptOutcome::kCancelled : AttemptOutcome::kReleased, false,
@@ -247,7 +254,7 @@ void Life::Release(std::string_view reason) {
   } else if (record_.releases >= rules_.max_releases) {
     End(TaskState::kDeadLetter, "RELEASED_TOO_OFTEN", {.reason = "RELEASED_TOO_OFTEN", .message = std::string(reason)});
   } else {
-    WaitBefore(absl::ZeroDuration(), "RELEASED", reason);
+    WaitBefore(retry_after, "RELEASED", reason);
   }
 }
 

@@ -47,19 +47,20 @@ class Life {
   // Back to what the pause interrupted: a hold that has not ended meanwhile still holds.
   void Unpause();
 
-  void GiveTo(std::string_view agent, std::string_view routing);
+  void GiveTo(std::string_view agent, std::string_view routing, std::string_view route_summary);
   void Accept();
   void EnterPhase(Phase phase);
   void Block(std::string_view question, std::string_view reason);
   void TakeAnswer(std::string_view answer);
   void Progress(std::string_view message);
+  void ChangeRoute(std::string_view routing, std::string_view cause, std::string_view message);
   void RequestCancel(std::string_view reason);
   // Of a task that no agent owns.
   void CancelNow(std::string_view reason);
 
   void Finish(const Finished& finished);
   void Fail(const Failed& failed);
-  void Release(std::string_view reason);
+  void Release(std::string_view reason, absl::Duration retry_after);
   // An end of the assignment that charges no attempt.
   void Lose(AttemptOutcome outcome, std::string_view cause, Failure failure);
   // The agent will never take it: neither an attempt nor a loss, and it is not offered to that agent again.

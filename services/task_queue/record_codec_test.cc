@@ -51,7 +51,7 @@ class RandomRecords {
   Failure AnyFailure() { return Chance(2) ? Failure{} : Failure{.reason = Text(), .message = Text()}; }
 
   TaskEvent Event() {
-    return {.kind = Any(EventKind::kSubmitted, EventKind::kProgress),
+    return {.kind = Any(EventKind::kSubmitted, EventKind::kRouteChanged),
             .time = Time(),
             .state = Any(TaskState::kQueued, TaskState::kDiscarded),
             .hold = Any(HoldReason::kNone, HoldReason::kNoAgent),

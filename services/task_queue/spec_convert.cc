@@ -96,6 +96,7 @@ std::string MatchingOf(const v1::TaskSpec& spec) {
   if (spec.has_model_pin()) *matching.mutable_model_pin() = spec.model_pin();
   matching.set_local_only(spec.local_only());
   matching.set_routine(spec.routine());
+  matching.set_free_fallback(spec.free_fallback());
   matching.set_repository(spec.context().repository());
   matching.set_continues_task_id(spec.continues_task_id());
   if (spec.has_expected_duration()) *matching.mutable_expected_duration() = spec.expected_duration();
@@ -116,7 +117,10 @@ std::string ContentHash(const v1::TaskSpec& spec) {
     spec.SerializeToCodedStream(&out);
   }
   const auto hash = Sha256(bytes);
-  if (bytes.size() > (64 << 10)) std::string().swap(bytes);
+  if (bytes.size() > (64 << 10)) {
+    bytes.clear();
+    bytes.shrink_to_fit();
+  }
   return std::string(reinterpret_cast<const char*>(hash.data()), hash.size());
 }
 

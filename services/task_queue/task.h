@@ -119,6 +119,7 @@ enum class EventKind : std::int8_t {
   kFinished = 12,
   kRevived = 13,
   kProgress = 14,
+  kRouteChanged = 15,
 };
 
 struct TaskEvent {

@@ -74,6 +74,7 @@ absl::Status ToProto(const StoredTask& task, absl::Time accept_by, v1::AssignRes
   SY_RETURN_IF_ERROR(Parse("specification", task.spec, out->mutable_spec()));
   if (IsFinite(accept_by)) Set(accept_by, out->mutable_accept_by());
   out->set_traceparent(task.traceparent);
+  out->set_routing(task.record.routing);
   return absl::OkStatus();
 }
 

@@ -132,6 +132,19 @@ grpc::ServerUnaryReactor* TaskLedgerRpc::DescribeTask(grpc::CallbackServerContex
                             });
 }
 
+grpc::ServerUnaryReactor* TaskLedgerRpc::ReadTask(grpc::CallbackServerContext* context,
+                                                  const v1::ReadTaskRequest* request, v1::ReadTaskResponse* response) {
+  return rpc::BlockingUnary(rpc_, deps_.blocking, context, read_task_, request, response,
+                            [this](const rpc::CallContext& call, const v1::ReadTaskRequest& request,
+                                   v1::ReadTaskResponse& response) -> absl::Status {
+                              SY_RETURN_IF_ERROR(Refusal(Validate(request)));
+                              SY_ASSIGN_OR_RETURN(const TaskId id, TaskId::Parse(request.task_id()));
+                              SY_ASSIGN_OR_RETURN(const StoredTask task,
+                                                  deps_.store.Get(id, {.within = call.remaining()}));
+                              return ToProto(task, TaskView::kList, response.mutable_task());
+                            });
+}
+
 grpc::ServerWriteReactor<v1::WatchDirectivesResponse>* TaskLedgerRpc::WatchDirectives(
     grpc::CallbackServerContext* context, const v1::WatchDirectivesRequest* request) {
   return rpc_.Stream<v1::WatchDirectivesResponse>(

@@ -20,6 +20,8 @@ class TaskLedgerRpc final : public v1::TaskLedgerService::CallbackService {
                                       v1::ReadReadyResponse* response) override;
   grpc::ServerUnaryReactor* DescribeTask(grpc::CallbackServerContext* context, const v1::DescribeTaskRequest* request,
                                          v1::DescribeTaskResponse* response) override;
+  grpc::ServerUnaryReactor* ReadTask(grpc::CallbackServerContext* context, const v1::ReadTaskRequest* request,
+                                     v1::ReadTaskResponse* response) override;
   grpc::ServerWriteReactor<v1::WatchDirectivesResponse>* WatchDirectives(
       grpc::CallbackServerContext* context, const v1::WatchDirectivesRequest* request) override;
   grpc::ServerUnaryReactor* AssignTasks(grpc::CallbackServerContext* context, const v1::AssignTasksRequest* request,
@@ -55,6 +57,7 @@ class TaskLedgerRpc final : public v1::TaskLedgerService::CallbackService {
   const rpc::Method& watch_ready_ = rpc_.Find("WatchReady");
   const rpc::Method& read_ready_ = rpc_.Find("ReadReady");
   const rpc::Method& describe_ = rpc_.Find("DescribeTask");
+  const rpc::Method& read_task_ = rpc_.Find("ReadTask");
   const rpc::Method& watch_directives_ = rpc_.Find("WatchDirectives");
   const rpc::Method& assign_ = rpc_.Find("AssignTasks");
   const rpc::Method& report_ = rpc_.Find("ReportTasks");

@@ -44,7 +44,7 @@ class RunTest(YardTest):
         super().setUpClass()
         shell = {"name": "script", "program": "/usr/bin/perl", "rest": ["any:"]}
         from fleet import RULES
-        cls.agent = cls.fleet.agent("worker", rules=[*RULES, shell])
+        cls.agent = cls.fleet.agent("worker", {"backends": {"models": {"enabled": False}}}, rules=[*RULES, shell])
         cls.agent.enroll()
         cls.agent.start()
         wait_until(lambda: cls.admin.GetAgent(agent="worker").agent.available, "the agent to be available")

@@ -90,10 +90,11 @@ class Installation(Stack):
         try:
             for number in range(hubs):
                 self._add(self.hubs, "switchyard-agent-hub", f"hub-{number}", number, {
-                    "database": self.database(), "agent_hub": merged(HUB, {"hub_id": f"hub-{number}", **(hub or {})})})
+                    "database": self.database(), "router": {"address": ""}, "model_registry": {"address": ""},
+                    "agent_hub": merged(HUB, {"hub_id": f"hub-{number}", **(hub or {})})})
             for number in range(schedulers):
                 self._add(self.schedulers, "switchyard-scheduler", f"scheduler-{number}", number, {
-                    "hub_addresses": [process.address for process in self.hubs],
+                    "hub_addresses": [process.address for process in self.hubs], "router": {"address": ""},
                     "scheduler": merged(SCHEDULER, scheduler or {})})
         except BaseException:
             self.close()

@@ -25,6 +25,8 @@ CONTRACTS = (
     "switchyard/scheduler/v1/scheduler_admin.proto",
     "switchyard/model_registry/v1/model_registry.proto",
     "switchyard/model_registry/v1/model_registry_service.proto",
+    "switchyard/router/v1/routing.proto",
+    "switchyard/router/v1/router_service.proto",
 )
 
 
@@ -51,6 +53,8 @@ from switchyard.identity.v1 import identity_service_pb2 as identity  # noqa: E40
 from switchyard.model_registry.v1 import model_registry_pb2 as models  # noqa: E402,F401
 from switchyard.model_registry.v1 import model_registry_service_pb2 as model_registry  # noqa: E402,F401
 from switchyard.options.v1 import options_pb2 as options  # noqa: E402,F401
+from switchyard.router.v1 import router_service_pb2 as router  # noqa: E402,F401
+from switchyard.router.v1 import routing_pb2 as routing  # noqa: E402,F401
 from switchyard.scheduler.v1 import scheduler_admin_pb2 as scheduler_admin  # noqa: E402,F401
 from switchyard.task_queue.v1 import spec_pb2 as spec  # noqa: E402,F401
 from switchyard.task_queue.v1 import task_ledger_service_pb2 as ledger  # noqa: E402,F401

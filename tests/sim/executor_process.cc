@@ -1,5 +1,6 @@
 #include "tests/sim/executor_process.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -14,26 +15,40 @@ namespace {
 constexpr absl::Duration kStep = absl::Milliseconds(200);
 constexpr absl::Duration kWelcomeTimeout = absl::Seconds(5);
 constexpr std::size_t kSeen = 20;
+constexpr absl::Duration kKillGrace = absl::Milliseconds(600);
 
 }  // namespace
 
 class ExecutorProcess::FaultyJournal final : public ex::Journal {
  public:
-  FaultyJournal(ex::Journal& journal, Gate& gate) : journal_(journal), gate_(gate) {}
-  absl::StatusOr<ex::JournalContent> Load() override { return journal_.Load(); }
+  explicit FaultyJournal(ExecutorProcess& owner) : owner_(owner) {}
+  absl::StatusOr<ex::JournalContent> Load() override {
+    absl::StatusOr<ex::JournalContent> content = owner_.journal_.Load();
+    if (owner_.parts_.forgets_a_report && content.ok() && !content->reports.empty()) content->reports.pop_back();
+    return content;
+  }
   absl::Status Apply(const ex::JournalChange& change) override {
     if (change.empty()) return absl::OkStatus();
-    if (!gate_.Before().ok()) return Failed();
-    absl::Status status = journal_.Apply(change);
-    return gate_.After().ok() ? status : Failed();
+    if (!owner_.gate_.Before().ok()) return Failed();
+    absl::Status status = owner_.journal_.Apply(change);
+    std::erase_if(owner_.owed_, [&](const auto& entry) {
+      return std::find(change.forget.begin(), change.forget.end(), entry.second) != change.forget.end() ||
+             std::find(change.acknowledged.begin(), change.acknowledged.end(), entry.first) !=
+                 change.acknowledged.end();
+    });
+    if (!owner_.gate_.After().ok()) return Failed();
+    for (const ex::Report& report : change.reports) {
+      const bool over = std::find(change.forget.begin(), change.forget.end(), report.key) != change.forget.end();
+      if (status.ok() && !over) owner_.owed_[report.number] = report.key;
+    }
+    return status;
   }
 
  private:
   static absl::Status Failed() {
     return MakeError(absl::StatusCode::kUnavailable, "JOURNAL_FAILED", "the simulated disk failed");
   }
-  ex::Journal& journal_;
-  Gate& gate_;
+  ExecutorProcess& owner_;
 };
 
 class ExecutorProcess::Checker final : public ex::WorkChecker {
@@ -47,27 +62,62 @@ ExecutorProcess::~ExecutorProcess() = default;
 
 void ExecutorProcess::Boot() {
   rng_ = std::make_unique<SimRng>(Mix(Mix(world_.seed(), index()), life()));
-  faulty_ = std::make_unique<FaultyJournal>(journal_, gate_);
+  faulty_ = std::make_unique<FaultyJournal>(*this);
   checker_ = std::make_unique<Checker>();
   core_ = std::make_unique<ex::ExecutorCore>(
-      *faulty_, *checker_, world_.clock(),
-      ex::CoreLimits{.slots = parts_.slots - (parts_.loses_a_slot && life() > 1 ? 1 : 0)});
+      *faulty_, *checker_, clock(),
+      ex::CoreLimits{.slots = parts_.slots - (parts_.loses_a_slot && life() > 1 ? 1 : 0), .kill_grace = kKillGrace});
   reconnect_ = std::make_unique<ex::Reconnect>(
       parts_.hubs.size(), *rng_, ex::Reconnect::Options{.max = absl::Seconds(8), .superseded = absl::Seconds(4)});
   address_ = reconnect_->first_address();
   dial_at_ = world_.now() + absl::Milliseconds(rng_->Below(200));
   (void)core_->Open();
+  LookForForgotten();
   Every(kStep, [this] { Step(); });
   Step();
 }
 
 void ExecutorProcess::Die() {
+  // What runs dies with its parent.
+  for (const auto& [key, run] : runs_) parts_.over(ExecutionOf(key, run.effects));
   runs_.clear();
+  sent_.clear();
   confirms_.clear();
   wire_ = nullptr;
   welcomed_ = false;
   core_.reset();
   reconnect_.reset();
+}
+
+Execution ExecutorProcess::ExecutionOf(const ex::TaskKey& key, bool effects) const {
+  return {.task = *task_queue::TaskId::Parse(key.task_id),
+          .generation = key.generation,
+          .agent = agent_id(),
+          .executor = name(),
+          .effects = effects};
+}
+
+void ExecutorProcess::LookForForgotten() {
+  const std::vector<ex::HeldTask> held = core_->Hello().held;
+  for (const auto& [number, key] : owed_) {
+    const bool known = std::any_of(held.begin(), held.end(), [&key = key](const ex::HeldTask& task) {
+      return task.key == key && task.state == ex::HeldState::kDone;
+    });
+    if (!known) parts_.forgot(ExecutionOf(key, false));
+  }
+}
+
+void ExecutorProcess::Acknowledged(std::int64_t through, const std::vector<std::int64_t>& refused) {
+  while (!sent_.empty() && sent_.begin()->first <= through) {
+    const auto [number, sent] = *sent_.begin();
+    sent_.erase(sent_.begin());
+    if (std::find(refused.begin(), refused.end(), number) != refused.end()) continue;
+    parts_.acknowledged({.task = *task_queue::TaskId::Parse(sent.key.task_id),
+                         .generation = sent.key.generation,
+                         .agent = agent_id(),
+                         .executor = name(),
+                         .final = sent.final});
+  }
 }
 
 std::string ExecutorProcess::Describe() const {
@@ -100,6 +150,7 @@ void ExecutorProcess::Step() {
   const ex::Actions actions = core_->Commit();
   if (!alive()) return;
   for (const ex::TaskKey& key : actions.cancel) Cancel(key);
+  for (const ex::TaskKey& key : actions.kill) Kill(key);
   for (const ex::Assignment& assignment : actions.start) Begin(assignment);
   for (const ex::Answered& answer : actions.answers) {
     const auto run = runs_.find(answer.key);
@@ -156,6 +207,7 @@ template <class Message>
 void ExecutorProcess::Falsify(Message& message) {
   const Lie lie = std::exchange(lie_, Lie::kNone);
   if (lie == Lie::kNone) return;
+  lied_ = world_.now();
   if (world_.tracing()) world_.Trace(absl::StrCat(name(), lie == Lie::kClaims ? " claims" : " omits"));
   if (lie == Lie::kOmits) return message.clear_held();
   for (const ex::TaskKey& key : seen_) {
@@ -173,6 +225,7 @@ void ExecutorProcess::Ended(const absl::Status& status) {
   welcomed_ = false;
   wire_ = nullptr;
   confirms_.clear();
+  sent_.clear();
   const ex::NextTry next = reconnect_->After(end);
   if (world_.tracing()) {
     world_.Trace(absl::StrCat(name(), " lost its stream: ", end.status.ToString(), "; again in ",
@@ -181,6 +234,12 @@ void ExecutorProcess::Ended(const absl::Status& status) {
   if (next.stop) return;
   address_ = next.address;
   dial_at_ = world_.now() + next.wait;
+}
+
+void ExecutorProcess::Welcome(const agent::v1::Welcome& message) {
+  ex::Welcomed welcomed = ex::ToWelcomed(message);
+  if (parts_.outlives_its_lease) welcomed.grace = absl::Hours(1);
+  core_->OnWelcome(welcomed);
 }
 
 void ExecutorProcess::Hear(Wire* wire, const agent::v1::HubMessage& message) {
@@ -193,7 +252,7 @@ void ExecutorProcess::Hear(Wire* wire, const agent::v1::HubMessage& message) {
     case HubMessage::kWelcome:
       if (welcomed_) break;
       welcomed_ = true;
-      core_->OnWelcome(ex::ToWelcomed(message.welcome()));
+      Welcome(message.welcome());
       break;
     case HubMessage::kAssign: {
       std::vector<ex::Assignment> assignments;
@@ -208,6 +267,7 @@ void ExecutorProcess::Hear(Wire* wire, const agent::v1::HubMessage& message) {
     case HubMessage::kAck: {
       std::vector<std::int64_t> refused;
       for (const agent::v1::RefusedReport& report : message.ack().refused()) refused.push_back(report.number());
+      Acknowledged(message.ack().through(), refused);
       core_->OnAck(message.ack().through(), refused);
       break;
     }
@@ -264,18 +324,24 @@ void ExecutorProcess::Pump() {
   }
   if (!core_->has_reports()) return;
   agent::v1::AgentMessage message;
-  for (const ex::Report& report : core_->TakeReports(20))
+  for (const ex::Report& report : core_->TakeReports(20)) {
+    if (report.kind == ex::ReportKind::kAccept || ex::IsFinal(report.kind)) {
+      sent_[report.number] = {report.key, ex::IsFinal(report.kind)};
+    }
     *message.mutable_reports()->add_reports() = ex::ToReport(report);
+  }
   Say(std::move(message));
 }
 
 void ExecutorProcess::Begin(const ex::Assignment& assignment) {
   agent::v1::Assignment message;
   message.ParseFromString(assignment.payload);
-  Run& run = runs_[assignment.key] = {.script = Read(message.spec()), .number = ++last_run_};
+  Run& run = runs_[assignment.key] = {
+      .script = Read(message.spec()), .number = ++last_run_, .effects = assignment.beyond_workspace};
   if (world_.tracing()) {
     world_.Trace(absl::StrCat(name(), " runs ", assignment.key.task_id, "#", assignment.key.generation));
   }
+  parts_.began(ExecutionOf(assignment.key, run.effects));
   world_.After(run.script.run, this, [this, key = assignment.key, number = run.number] { Finish(key, number); });
 }
 
@@ -299,6 +365,7 @@ void ExecutorProcess::Finish(const ex::TaskKey& key, int number) {
     end.agent_fault = outcome == 'a';
   }
   const bool cancelled = run.cancelled;
+  parts_.over(ExecutionOf(key, run.effects));
   runs_.erase(found);
   core_->OnFinished(key, std::move(end), cancelled);
   Step();
@@ -308,7 +375,15 @@ void ExecutorProcess::Cancel(const ex::TaskKey& key) {
   const auto found = runs_.find(key);
   if (found == runs_.end() || std::exchange(found->second.cancelled, true)) return;
   const int number = found->second.number = ++last_run_;
-  world_.After(absl::Milliseconds(20 + rng_->Below(300)), this, [this, key, number] { Finish(key, number); });
+  world_.After(absl::Milliseconds(20 + rng_->Below(500)), this, [this, key, number] { Finish(key, number); });
+}
+
+void ExecutorProcess::Kill(const ex::TaskKey& key) {
+  const auto found = runs_.find(key);
+  if (found == runs_.end()) return;
+  found->second.cancelled = true;
+  const int number = found->second.number = ++last_run_;
+  world_.After(absl::Milliseconds(1), this, [this, key, number] { Finish(key, number); });
 }
 
 }  // namespace switchyard::sim

@@ -15,6 +15,7 @@
 #include "switchyard/agent/v1/agent_hub.pb.h"
 #include "tests/sim/gate.h"
 #include "tests/sim/hub_process.h"
+#include "tests/sim/invariant.h"
 #include "tests/sim/network.h"
 #include "tests/sim/script.h"
 
@@ -31,6 +32,15 @@ class ExecutorProcess final : public Process {
     std::vector<std::string> capabilities;
     // A mutant: after a restart it offers one slot less.
     bool loses_a_slot = false;
+    // A mutant: its journal loses the last end that it was given.
+    bool forgets_a_report = false;
+    // A mutant: silence never makes it stop anything.
+    bool outlives_its_lease = false;
+    // Told of what happens.
+    std::function<void(const Execution&)> began;
+    std::function<void(const Execution&)> over;
+    std::function<void(const Execution&)> forgot;
+    std::function<void(const Acknowledgement&)> acknowledged;
   };
 
   ExecutorProcess(World& world, Network& network, std::string name, int index, Parts parts);
@@ -41,6 +51,7 @@ class ExecutorProcess final : public Process {
   int slots() const { return parts_.slots; }
   // Its next message that names what it holds does not tell the truth.
   void LieNext(Lie lie) { lie_ = lie; }
+  absl::Time lied() const { return lied_; }
   void SetDiskFull(bool full);
   // As SIGTERM does: hands back what runs, leaves, and comes back.
   void Leave(absl::Duration down_for);
@@ -58,6 +69,7 @@ class ExecutorProcess final : public Process {
     int number = 0;
     bool cancelled = false;
     bool asked = false;
+    bool effects = false;
   };
 
   void Boot() override;
@@ -67,17 +79,24 @@ class ExecutorProcess final : public Process {
   void Ended(const absl::Status& status);
   void Pump();
   void Say(agent::v1::AgentMessage message);
+  void Welcome(const agent::v1::Welcome& message);
   void Begin(const executor::Assignment& assignment);
   void Finish(const executor::TaskKey& key, int number);
   void Cancel(const executor::TaskKey& key);
+  void Kill(const executor::TaskKey& key);
   template <class Message>
   void Falsify(Message& message);
+  Execution ExecutionOf(const executor::TaskKey& key, bool effects) const;
+  void LookForForgotten();
+  void Acknowledged(std::int64_t through, const std::vector<std::int64_t>& refused);
 
   Network& network_;
   const Parts parts_;
   Gate gate_;
   // Durable.
   executor::InMemoryJournal journal_;
+  // The ends of work that are in there, for all that its user knows.
+  std::map<std::int64_t, executor::TaskKey> owed_;
 
   std::unique_ptr<FaultyJournal> faulty_;
   std::unique_ptr<Checker> checker_;
@@ -96,7 +115,14 @@ class ExecutorProcess final : public Process {
   int last_run_ = 0;
   std::map<std::int64_t, executor::TaskKey> confirms_;
   std::int64_t last_confirm_ = 0;
+  struct Sent {
+    executor::TaskKey key;
+    bool final = false;
+  };
+  // Reports that no hub has acknowledged, by number.
+  std::map<std::int64_t, Sent> sent_;
   Lie lie_ = Lie::kNone;
+  absl::Time lied_ = absl::InfinitePast();
   // Durable: what a liar may claim.
   std::deque<executor::TaskKey> seen_;
 };

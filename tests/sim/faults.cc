@@ -55,6 +55,8 @@ const char* NameOf(FaultKind kind) {
       return "its disk is full";
     case FaultKind::kLeave:
       return "is told to stop, and comes back";
+    case FaultKind::kSkewedClock:
+      return "its clock is wrong";
   }
   return "?";
 }
@@ -67,6 +69,23 @@ bool IsLink(FaultKind kind) {
 bool IsOfExecutor(FaultKind kind) {
   return kind == FaultKind::kClaimTooMuch || kind == FaultKind::kOmitHeld || kind == FaultKind::kDiskFull ||
          kind == FaultKind::kLeave;
+}
+
+// Executors and schedulers know no database whose clock they could follow: theirs may be anywhere. Those of hubs follow
+// it, and are a little off.
+void SkewClocks(std::uint64_t seed, const Cast& cast, std::vector<Fault>& faults) {
+  SimRng rng(Mix(seed, 0xc10c));
+  for (int target = cast.scheduler(0); target < cast.client(); ++target) {
+    if (!rng.Chance(0.15)) continue;
+    const bool follows = target >= cast.hub(0) && target < cast.executor(0);
+    const absl::Duration most = follows           ? absl::Milliseconds(50)
+                                : rng.Chance(0.5) ? absl::Hours(1000)
+                                                  : absl::Seconds(5);
+    Fault fault{.kind = FaultKind::kSkewedClock, .at = absl::ZeroDuration(), .target = target};
+    fault.lasts = rng.Between(-most, most);
+    fault.fast = follows ? 0 : 0.02 * rng.Unit() - 0.01;
+    faults.push_back(fault);
+  }
 }
 
 // Two processes that talk to each other.
@@ -129,6 +148,7 @@ std::vector<Fault> PlanFaults(std::uint64_t seed, const Cast& cast, absl::Durati
     faults.push_back(fault);
   }
   std::stable_sort(faults.begin(), faults.end(), [](const Fault& a, const Fault& b) { return a.at < b.at; });
+  SkewClocks(seed, cast, faults);
   for (std::size_t i = 0; i < faults.size(); ++i) faults[i].index = static_cast<int>(i);
   return faults;
 }
@@ -155,6 +175,10 @@ std::string Describe(const Fault& fault, const Cast& cast) {
     case FaultKind::kRepeatCall:
     case FaultKind::kClaimTooMuch:
     case FaultKind::kOmitHeld:
+      return text;
+    case FaultKind::kSkewedClock:
+      absl::StrAppend(&text, absl::StrFormat(", ahead by %.3f s and by %.2f %% of what passes",
+                                             absl::ToDoubleSeconds(fault.lasts), fault.fast * 100));
       return text;
     default:
       break;

@@ -31,7 +31,10 @@ enum class FaultKind {
   kOmitHeld,
   kDiskFull,
   kLeave,
+  // From the start to the end. Drawn apart from the others.
+  kSkewedClock,
 };
+// That strike at some moment.
 inline constexpr int kFaultKinds = 20;
 
 // Who takes part; indexes of processes follow from it.
@@ -57,12 +60,15 @@ struct Fault {
   int target = 0;
   // Of a link, the other end.
   int other = 0;
+  // Of a clock, how much it is ahead.
   absl::Duration lasts;
   // Calls that pass before.
   int skip = 0;
+  // Of a clock, as a part of time.
+  double fast = 0;
 };
 
-// The seed's list, by time; all is over `over` after the start.
+// The seed's list, by time, then clocks; all but those is over `over` after the start.
 std::vector<Fault> PlanFaults(std::uint64_t seed, const Cast& cast, absl::Duration over);
 std::string Describe(const Fault& fault, const Cast& cast);
 

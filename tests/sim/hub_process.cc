@@ -64,6 +64,8 @@ class HubProcess::Ports final : public ah::HubPorts {
   void Report(ah::BatchId batch, std::vector<ah::LedgerReport> reports) override;
   void Renew(std::vector<std::pair<ah::AgentId, std::int64_t>> sessions) override;
   void Confirm(ah::StreamId id, std::int64_t request, const ah::TaskRef& ref) override;
+  // No executor of the simulation has a model.
+  void AskRoute(ah::StreamId, const ah::AgentId&, ah::RouteAsked) override {}
 
   std::map<ah::StreamId, Link> links;
   std::vector<ah::StreamId> closed;
@@ -105,7 +107,7 @@ HubProcess::HubProcess(World& world, Network& network, std::string name, int ind
 HubProcess::~HubProcess() = default;
 
 void HubProcess::Boot() {
-  core_ = std::make_unique<Core>(*this, world_.clock());
+  core_ = std::make_unique<Core>(*this, clock());
   OpenDirectives();
   Every(kTick, [this] {
     core_->hub.Tick();
@@ -308,7 +310,7 @@ void HubProcess::Ports::OpenSession(ah::StreamId id, const ah::AgentId& agent, s
       true, [request](LedgerProcess& ledger) { return ledger.OpenSession(request); },
       [this, id](absl::StatusOr<tv1::OpenSessionResponse> response) {
         if (!response.ok()) return owner_.core_->hub.SessionOpened(id, response.status());
-        const absl::Time now = owner_.world_.now();
+        const absl::Time now = owner_.clock().Now();
         ah::OpenedSession opened;
         opened.epoch = response->session_epoch();
         opened.lease = std::max(ah::ToTime(response->expire_time()) - now, absl::Seconds(1));
@@ -323,6 +325,7 @@ void HubProcess::Ports::OpenSession(ah::StreamId id, const ah::AgentId& agent, s
         for (tv1::AssignResult& assigned : *response->mutable_redeliver()) {
           absl::StatusOr<ah::Work> work = ah::ToWork(assigned, false);
           if (!work.ok()) continue;
+          if (owner_.parts_.redelivers_old_generation) --work->ref.generation;
           work->accept_by = std::max(work->accept_by, now + opened.lease);
           opened.redeliver.push_back(*std::move(work));
         }
@@ -350,6 +353,15 @@ void HubProcess::Ports::ListAssigned(const ah::AgentId& agent, std::int64_t epoc
 void HubProcess::Ports::Report(ah::BatchId batch, std::vector<ah::LedgerReport> reports) {
   tv1::ReportTasksRequest request;
   for (const ah::LedgerReport& report : reports) ah::ToProto(report, request.add_reports());
+  if (owner_.parts_.acks_early) {
+    owner_.world_.After(absl::ZeroDuration(), &owner_, [this, batch, count = reports.size()] {
+      owner_.core_->hub.Reported(batch, std::vector<absl::Status>(count));
+      owner_.Flush();
+    });
+    return owner_.Ask<tv1::ReportTasksResponse>(
+        false, [request](LedgerProcess& ledger) { return ledger.ReportTasks(request); },
+        [](const absl::StatusOr<tv1::ReportTasksResponse>&) {});
+  }
   owner_.Ask<tv1::ReportTasksResponse>(
       false, [request](LedgerProcess& ledger) { return ledger.ReportTasks(request); },
       [this, batch](absl::StatusOr<tv1::ReportTasksResponse> response) {

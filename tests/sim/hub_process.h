@@ -28,6 +28,10 @@ class HubProcess final : public Process {
     std::vector<LedgerProcess*> ledgers;
     AgentShelf* agents = nullptr;
     IdSource* ids = nullptr;
+    // A mutant: reports are acknowledged before the ledger has them.
+    bool acks_early = false;
+    // A mutant: what an agent lacks is sent again under the generation before.
+    bool redelivers_old_generation = false;
   };
   using CapacitySink = std::function<void(agent::v1::WatchCapacityResponse)>;
   using MessageSink = std::function<void(agent::v1::HubMessage)>;

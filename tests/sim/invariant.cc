@@ -52,6 +52,8 @@ std::vector<std::unique_ptr<Invariant>> AllInvariants() {
   all.push_back(MakeNoStarvation());
   all.push_back(MakeQuiescence());
   all.push_back(MakeFullCapacity());
+  all.push_back(MakeOneExecution());
+  all.push_back(MakeKeptReports());
   return all;
 }
 

@@ -35,7 +35,29 @@ struct View {
   std::function<std::string()> unsettled_executors;
   // What schedulers say why it waits; empty: none of them knows.
   std::function<std::string(const task_queue::TaskId&)> waits_because;
+  // Whether an executor stood still since that time, or said what is not so.
+  std::function<bool(const std::string& executor, absl::Time since)> stood_still;
+  std::function<bool(const std::string& executor, absl::Time since)> lied;
   int slots = 0;
+};
+
+// A task at work in a back end.
+struct Execution {
+  task_queue::TaskId task;
+  std::int64_t generation = 0;
+  std::string agent;
+  std::string executor;
+  // The world outside of its workspace sees what it does.
+  bool effects = false;
+};
+// What an executor said of an assignment, and a hub acknowledged.
+struct Acknowledgement {
+  task_queue::TaskId task;
+  std::int64_t generation = 0;
+  std::string agent;
+  std::string executor;
+  // Its end, not that it was accepted.
+  bool final = false;
 };
 
 class Invariant {
@@ -46,6 +68,12 @@ class Invariant {
 
   virtual void OnAcknowledged(const View&, const task_queue::TaskId&, const std::string& request) {}
   virtual void OnChange(const View&, const Change&) {}
+  virtual void OnBegin(const View&, const Execution&) {}
+  virtual void OnOver(const View&, const Execution&) {}
+  // An executor was told so.
+  virtual void OnReportAcknowledged(const View&, const Acknowledgement&) {}
+  // It restarted, and no longer knows the end of this task, which it had written down and nobody acknowledged.
+  virtual void OnForgotten(const View&, const Execution&) {}
   // Every half second.
   virtual void OnTime(const View&) {}
   virtual void AtEnd(const View&) {}
@@ -80,6 +108,8 @@ std::unique_ptr<Invariant> MakeGenerationsGrow();
 std::unique_ptr<Invariant> MakeNoStarvation();
 std::unique_ptr<Invariant> MakeQuiescence();
 std::unique_ptr<Invariant> MakeFullCapacity();
+std::unique_ptr<Invariant> MakeOneExecution();
+std::unique_ptr<Invariant> MakeKeptReports();
 
 std::vector<std::unique_ptr<Invariant>> AllInvariants();
 

@@ -86,7 +86,7 @@ LedgerProcess::LedgerProcess(World& world, std::string name, int index, Parts pa
 LedgerProcess::~LedgerProcess() = default;
 
 void LedgerProcess::Boot() {
-  core_ = std::make_unique<Core>(*this, world_.clock());
+  core_ = std::make_unique<Core>(*this, clock());
   Every(kPump, [this] { Pump(); });
   Every(kSweep, [this] {
     if (!parts_.forgets_limits) (void)core_->due.Tick();
@@ -118,7 +118,7 @@ absl::StatusOr<tq::v1::AcquireShardsResponse> LedgerProcess::AcquireShards(
     SY_RETURN_IF_ERROR(core_->store.ReleaseShards(request.owner_id()));
     return response;
   }
-  const absl::Time now = world_.now();
+  const absl::Time now = clock().Now();
   const absl::Time expire = now + parts_.rules.shard_lease;
   const int want = request.want() == 0 ? tq::kShardCount : request.want();
   SY_ASSIGN_OR_RETURN(const std::vector<tq::ShardLease> leases,
@@ -238,7 +238,7 @@ absl::StatusOr<tq::v1::ListAssignedResponse> LedgerProcess::ListAssigned(const t
 
 absl::StatusOr<std::vector<std::string>> LedgerProcess::RenewSessions(
     const std::vector<std::pair<std::string, std::int64_t>>& sessions) {
-  return core_->store.RenewSessions(sessions, world_.now() + parts_.rules.session_lease);
+  return core_->store.RenewSessions(sessions, clock().Now() + parts_.rules.session_lease);
 }
 
 absl::StatusOr<bool> LedgerProcess::Confirm(const tq::TaskId& id, std::int64_t generation) {

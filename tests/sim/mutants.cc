@@ -93,6 +93,13 @@ const std::vector<MutantInfo>& Mutants() {
       {Mutant::kStarvesAProject, "starves-a-project", "no-starvation", "schedulers do not see tasks of one project"},
       {Mutant::kForgetsLimits, "forgets-limits", "quiescence", "nobody looks at time limits that pass"},
       {Mutant::kLosesASlot, "loses-a-slot", "full-capacity", "an executor that restarted offers one slot less"},
+      {Mutant::kAcksEarly, "acks-early", "kept-reports", "hubs acknowledge reports before the ledger has them"},
+      {Mutant::kRedeliversOldGeneration, "redelivers-old-generation", "one-execution",
+       "hubs send again what an agent lacks, under the generation before"},
+      {Mutant::kForgetsAReport, "forgets-a-report", "kept-reports",
+       "the journal of an executor loses the last end that it was given"},
+      {Mutant::kOutlivesItsLease, "outlives-its-lease", "one-execution",
+       "executors that hear nothing go on with work that has effects"},
   };
   return mutants;
 }

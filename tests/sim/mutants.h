@@ -23,6 +23,10 @@ enum class Mutant {
   kStarvesAProject,
   kForgetsLimits,
   kLosesASlot,
+  kAcksEarly,
+  kRedeliversOldGeneration,
+  kForgetsAReport,
+  kOutlivesItsLease,
 };
 
 struct MutantInfo {

@@ -124,8 +124,9 @@ void Network::Call(Process& from, Process& to, absl::Duration timeout, std::func
     done(std::move(response));
   };
   world_.After(timeout, &from, [finish] { finish(TooLate()); });
-  const auto refuse = [this, &from, finish](absl::Duration after) {
-    world_.After(after, &from, [finish] { finish(Gone()); });
+  const auto refuse = [this, &from, finish, life = from.life()](absl::Duration after) {
+    // A later life of the caller asked nothing.
+    if (from.life() == life) world_.After(after, &from, [finish] { finish(Gone()); });
   };
   const Passage passage = Pass(from, to, true);
   if (passage.fate == Fate::kBlocked) return;

@@ -18,10 +18,13 @@ Wish MakeWish(SimRng& rng) {
   Script script;
   script.run = rng.Between(absl::Milliseconds(5), rng.Chance(0.2) ? absl::Seconds(8) : absl::Seconds(1));
   script.outcomes = kOutcomes[rng.Below(std::size(kOutcomes))];
-  Write(script, wish.spec);
   if (rng.Chance(0.15)) wish.spec.set_verdict_policy(task_queue::v1::VERDICT_POLICY_REQUIRED);
-  if (rng.Chance(0.15)) wish.spec.set_effects(task_queue::v1::EFFECTS_NETWORK);
-  if (rng.Chance(0.1)) wish.spec.set_on_lost(task_queue::v1::ON_LOST_RETRY);
+  const bool effects = rng.Chance(0.15);
+  if (effects) wish.spec.set_effects(task_queue::v1::EFFECTS_NETWORK);
+  // Those must not run twice at once, and where faults last long they could.
+  if (effects) script.run *= 2;
+  if (rng.Chance(effects ? 0.7 : 0.1)) wish.spec.set_on_lost(task_queue::v1::ON_LOST_RETRY);
+  Write(script, wish.spec);
   if (rng.Chance(0.1)) wish.cancel_after = rng.Between(absl::ZeroDuration(), absl::Seconds(4));
   if (rng.Chance(0.05)) {
     wish.spec.add_capabilities("moon");

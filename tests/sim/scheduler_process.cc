@@ -52,6 +52,11 @@ class SchedulerProcess::Wires final : public scheduler::SchedulerWires {
         timeout, [request = std::move(request)](LedgerProcess& ledger) { return ledger.ReportTasks(request); },
         std::move(done));
   }
+  // No task of the simulation needs a route.
+  void HoldTasks(task_queue::v1::HoldTasksRequest, absl::Duration,
+                 Answer<task_queue::v1::HoldTasksResponse> done) override {
+    Refuse(Open(std::move(done)));
+  }
   void ReadReady(task_queue::v1::ReadReadyRequest request, absl::Duration timeout,
                  Answer<task_queue::v1::ReadReadyResponse> done) override {
     Ask<task_queue::v1::ReadReadyResponse>(
@@ -256,8 +261,7 @@ void SchedulerProcess::Boot() {
   options.sweep_interval = absl::Seconds(10);
   options.call_timeout = absl::Seconds(5);
   core_ = std::make_unique<scheduler::Scheduler>(
-      options,
-      scheduler::Scheduler::Deps{.clock = world_.clock(), .rng = *rng_, .routes = routes_, .meter = *parts_.meter});
+      options, scheduler::Scheduler::Deps{.clock = clock(), .rng = *rng_, .routes = routes_, .meter = *parts_.meter});
   auto wires = std::make_unique<Wires>(*this);
   wires_ = wires.get();
   core_->Connect(std::move(wires));

@@ -50,6 +50,20 @@ TEST_F(SimTest, AWithdrawalThatIsLostWithTheFeedOfDirectivesIsMadeUpFor) {
   EXPECT_TRUE(verdict.ok()) << Report(options, verdict);
 }
 
+// An answer that comes back to a hub's next life must not count as one of its own.
+TEST_F(SimTest, AServiceThatRestartedHearsNothingOfWhatItAskedBefore) {
+  const RunOptions options{.seed = 1006856, .faults = std::vector<int>{0, 1, 2, 3}};
+  const Verdict verdict = RunSeed(options);
+  EXPECT_TRUE(verdict.ok()) << Report(options, verdict);
+}
+
+// It was written down, and the process ended before anybody heard of it.
+TEST_F(SimTest, AnAcceptanceThatWasLostWithItsProcessIsSaidAgain) {
+  const RunOptions options{.seed = 1079, .faults = std::vector<int>{0, 8, 9}};
+  const Verdict verdict = RunSeed(options);
+  EXPECT_TRUE(verdict.ok()) << Report(options, verdict);
+}
+
 TEST_F(SimTest, TheSameSeedHasTheSameTraceAndAnotherOneAnother) {
   std::uint64_t former = 0;
   for (const std::uint64_t seed : {3, 14, 15, 92, 65}) {

@@ -67,14 +67,21 @@ class Simulation {
              .is_stored = [this](const task_queue::TaskId& id) { return away_ || observed_.IsStored(id); },
              .all_acknowledged = [this] { return client_->all_acknowledged(); },
              .unsettled_executors = [this] { return UnsettledExecutors(); },
-             .waits_because = [this](const task_queue::TaskId& id) { return reasons_[id]; }};
+             .waits_because = [this](const task_queue::TaskId& id) { return reasons_[id]; },
+             .stood_still = [this](const std::string& name,
+                                   absl::Time since) { return Find(name)->frozen_until() >= since; },
+             .lied = [this](const std::string& name, absl::Time since) { return Find(name)->lied() >= since; }};
     for (const int slots : scenario_.slots) view_.slots += slots;
   }
 
   Verdict Run() {
+    for (const Fault& fault : scenario_.faults) {
+      if (fault.kind == FaultKind::kSkewedClock) processes_[fault.target]->SkewClock(fault.lasts, fault.fast);
+    }
     for (const auto& process : processes_) process->Start();
     for (const Wish& wish : scenario_.wishes) client_->Want(wish);
     for (const Fault& fault : scenario_.faults) {
+      if (fault.kind == FaultKind::kSkewedClock) continue;
       world_.At(world_.start() + fault.at, nullptr, [this, fault] { Inject(fault); });
     }
     world_.At(view_.calm, nullptr, [this] { Heal(); });
@@ -112,7 +119,12 @@ class Simulation {
     for (int i = 0; i < cast.hubs; ++i) {
       auto hub = std::make_unique<HubProcess>(
           world_, network_, cast.NameOf(cast.hub(i)), cast.hub(i),
-          HubProcess::Parts{.rules = SimHubRules(), .ledgers = ledgers_, .agents = &agents_, .ids = &ids_});
+          HubProcess::Parts{.rules = SimHubRules(),
+                            .ledgers = ledgers_,
+                            .agents = &agents_,
+                            .ids = &ids_,
+                            .acks_early = options_.mutant == Mutant::kAcksEarly,
+                            .redelivers_old_generation = options_.mutant == Mutant::kRedeliversOldGeneration});
       hubs.push_back(hub.get());
       later.push_back(std::move(hub));
     }
@@ -140,7 +152,13 @@ class Simulation {
                                  .agent = agent,
                                  .slots = scenario_.slots[i],
                                  .capabilities = {},
-                                 .loses_a_slot = options_.mutant == Mutant::kLosesASlot}));
+                                 .loses_a_slot = options_.mutant == Mutant::kLosesASlot,
+                                 .forgets_a_report = options_.mutant == Mutant::kForgetsAReport,
+                                 .outlives_its_lease = options_.mutant == Mutant::kOutlivesItsLease,
+                                 .began = Teller(&Invariant::OnBegin),
+                                 .over = Teller(&Invariant::OnOver),
+                                 .forgot = Teller(&Invariant::OnForgotten),
+                                 .acknowledged = Teller(&Invariant::OnReportAcknowledged)}));
     }
     auto client = std::make_unique<Client>(world_, network_, cast.client(), ledgers_, observed_,
                                            [this](const task_queue::TaskId& id, const std::string& request) {
@@ -152,6 +170,23 @@ class Simulation {
     client_ = client.get();
     network_.Add(*client);
     processes_.push_back(std::move(client));
+  }
+
+  // Passes on to all invariants what happens.
+  template <class What>
+  std::function<void(const What&)> Teller(void (Invariant::*tell)(const View&, const What&)) {
+    return [this, tell](const What& what) {
+      view_.now = world_.now();
+      for (const auto& invariant : invariants_) {
+        (invariant.get()->*tell)(view_, what);
+        over_ = over_ || !invariant->breach().empty();
+      }
+    };
+  }
+
+  const ExecutorProcess* Find(const std::string& executor) const {
+    return *std::find_if(executors_.begin(), executors_.end(),
+                         [&](const ExecutorProcess* one) { return one->name() == executor; });
   }
 
   template <class P>
@@ -242,6 +277,8 @@ class Simulation {
         return world_.At(until, nullptr, [executor] { executor->SetDiskFull(false); });
       case FaultKind::kLeave:
         return executor->Leave(fault.lasts);
+      case FaultKind::kSkewedClock:
+        return;
     }
   }
 

@@ -28,6 +28,27 @@ class SimClock final : public Clock {
   absl::Time now_ = absl::FromUnixSeconds(1893456000);
 };
 
+// As a process reads it: off by so much, and as much too fast.
+class SkewedClock final : public Clock {
+ public:
+  explicit SkewedClock(const Clock& clock) : clock_(clock), start_(clock.Now()) {}
+  absl::Time Now() const override {
+    const absl::Time now = clock_.Now();
+    return now + offset_ + (now - start_) * fast_;
+  }
+  // Before anybody reads it.
+  void Set(absl::Duration offset, double fast) {
+    offset_ = offset;
+    fast_ = fast;
+  }
+
+ private:
+  const Clock& clock_;
+  const absl::Time start_;
+  absl::Duration offset_;
+  double fast_ = 0;
+};
+
 // A good mix of 64 bits; the same for the same inputs on every machine.
 std::uint64_t Mix(std::uint64_t a, std::uint64_t b);
 std::uint64_t MixText(std::uint64_t a, std::string_view text);
@@ -99,7 +120,8 @@ class World {
 // What lives and dies as one: what is its own is gone with a crash, what is durable lies elsewhere.
 class Process {
  public:
-  Process(World& world, std::string name, int index) : world_(world), name_(std::move(name)), index_(index) {}
+  Process(World& world, std::string name, int index)
+      : world_(world), clock_(world.clock()), name_(std::move(name)), index_(index) {}
   virtual ~Process() = default;
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
@@ -110,6 +132,8 @@ class Process {
   // Up again after `down_for`. Quietly: peers learn of it by silence alone.
   void Crash(absl::Duration down_for, bool quietly);
   void Freeze(absl::Time until) { frozen_until_ = std::max(frozen_until_, until); }
+  // Before it starts.
+  void SkewClock(absl::Duration offset, double fast) { clock_.Set(offset, fast); }
 
   const std::string& name() const { return name_; }
   int index() const { return index_; }
@@ -130,9 +154,13 @@ class Process {
   // Over and over until the crash.
   void Every(absl::Duration period, std::function<void()> step);
 
+  // What time it is to this process.
+  const Clock& clock() const { return clock_; }
+
   World& world_;
 
  private:
+  SkewedClock clock_;
   const std::string name_;
   const int index_;
   bool up_ = false;

@@ -4,7 +4,7 @@
 set -euo pipefail
 TREE=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 SWITCHYARD_BIN=$(cd "${SWITCHYARD_BIN:-$TREE/build/release/bin}" 2>/dev/null && pwd) || SWITCHYARD_BIN=none
-for name in switchyard switchyard-{identity,task-queue,agent-hub,scheduler,model-registry} yard yard-agent yard-agent-shim; do
+for name in switchyard switchyard-{identity,task-queue,agent-hub,scheduler,model-registry,router} yard yard-agent yard-agent-shim; do
   if [[ ! -x $SWITCHYARD_BIN/$name ]]; then
     echo "not run: $name is not built"
     exit 77
@@ -49,6 +49,9 @@ pid_of() { cut -d' ' -f1 ".switchyard/run/$1.pid"; }
 
 expect "the first tools/up succeeds" tools/up
 expect "its sample task ran" says "hello from switchyard"
+cp last first
+expect "its sample prompt was answered, and it said loudly by what" grep -qE "SIMULATED: no model made this answer|at ollama" first
+expect "and where it went" grep -qE "(simulated|ollama) " first
 expect "yard finds the installation by itself" yard admin status
 expect "status says that all is up" tools/up --status
 unset SWITCHYARD_PORT_BASE
@@ -62,7 +65,7 @@ expect "and of which it is" says "switchyard-scheduler"
 echo "1 1 0-0" >.switchyard/run/switchyard-scheduler.pid
 expect "tools/up recovers the killed Postgres and starts over a stale pid file" tools/up
 expect "and says that the pid file was stale" says "stale"
-expect "no task was lost, and a new sample ran" test "$(tasks)" = $((before + 1))
+expect "no task was lost, and the samples ran anew" test "$(tasks)" = $((before + 2))
 expect "status says that all is up again" tools/up --status
 
 expect "tools/down stops all" tools/down
@@ -81,7 +84,7 @@ kill "$squatter"
 wait "$squatter" 2>/dev/null || true
 squatter=
 expect "with the port free, tools/up succeeds" tools/up
-expect "on the kept data" test "$(tasks)" = $((before + 2))
+expect "on the kept data" test "$(tasks)" = $((before + 4))
 
 expect "tools/down --wipe succeeds" tools/down --wipe
 expect "no process is left behind" not pgrep -f "$SCRATCH/"

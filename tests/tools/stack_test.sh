@@ -33,7 +33,7 @@ import socket
 server = socket.create_server(('127.0.0.1', $port), backlog=50)
 while True: server.accept()"
 STAND_IN
-for service in task-queue agent-hub scheduler model-registry; do cp bin/switchyard-identity "bin/switchyard-$service"; done
+for service in task-queue agent-hub scheduler model-registry router; do cp bin/switchyard-identity "bin/switchyard-$service"; done
 cat >bin/yard-agent <<'STAND_IN'
 #!/usr/bin/env bash
 command=$1
@@ -99,6 +99,9 @@ says() { grep -qF -- "$1" last; }
 
 expect "the first tools/up succeeds" tools/up
 grep -q "Switchyard is up" said
+# On a machine with an Ollama that one is used.
+expect "a model is at hand, and where it is simulated that is said" grep -qE "SIMULATED: no model runs|ollama +ready" last
+expect "yard knows it as an endpoint that is local and free" grep -qE "^endpoint add (simulated|ollama) .*--local --free" yarded
 expect "tokens are for their owner only" test "$(stat -c %a .switchyard/tokens/admin.token)" = 600
 expect "the services' token lives for a year, since only tools/up renews it" grep -qE -- "--scopes service .*--lifetime 365d" issued
 expect "status says that all is up" tools/up --status

@@ -57,7 +57,7 @@ absl::StatusOr<std::unique_ptr<Installation>> Installation::Create(const Setup& 
 }
 
 Installation::~Installation() {
-  for (Service* service : {&scheduler_, &hub_, &task_queue_, &identity_}) {
+  for (Service* service : {&scheduler_, &hub_, &router_, &registry_, &task_queue_, &identity_}) {
     if (service->process != nullptr) service->process->Stop();
   }
 }
@@ -89,15 +89,29 @@ absl::Status Installation::Initialise() {
   SY_RETURN_IF_ERROR(Start(identity_, {"switchyard-identity"}, DatabaseFlags()));
   SY_RETURN_IF_ERROR(StartTaskQueue());
   if (!setup_.agents) return absl::OkStatus();
+  if (setup_.models) SY_RETURN_IF_ERROR(StartModels());
   std::vector<std::string> flags = DatabaseFlags();
   Append(flags, NeighbourFlags());
   flags.push_back("--task_queue.address=" + task_queue_.target);
+  // Without an address there is none.
+  flags.push_back("--router.address=" + router_.target);
+  flags.push_back("--model_registry.address=" + registry_.target);
   Append(flags, setup_.hub_flags);
   SY_RETURN_IF_ERROR(Start(hub_, {"switchyard-agent-hub"}, flags));
   flags = NeighbourFlags();
   flags.push_back("--task_queue.address=" + task_queue_.target);
   flags.push_back("--hub_addresses=" + hub_.target);
+  flags.push_back("--router.address=" + router_.target);
   return Start(scheduler_, {"switchyard-scheduler"}, flags);
+}
+
+absl::Status Installation::StartModels() {
+  std::vector<std::string> flags = DatabaseFlags();
+  Append(flags, NeighbourFlags());
+  SY_RETURN_IF_ERROR(Start(registry_, {"switchyard-model-registry"}, flags));
+  flags.push_back("--model_registry.address=" + registry_.target);
+  flags.push_back("--task_queue.address=" + task_queue_.target);
+  return Start(router_, {"switchyard-router"}, flags);
 }
 
 std::vector<std::string> Installation::DatabaseFlags() const {
@@ -170,6 +184,8 @@ absl::Status Installation::Stop(Service& service) {
 absl::Status Installation::StopServices() {
   SY_RETURN_IF_ERROR(Stop(scheduler_));
   SY_RETURN_IF_ERROR(Stop(hub_));
+  SY_RETURN_IF_ERROR(Stop(router_));
+  SY_RETURN_IF_ERROR(Stop(registry_));
   return Stop(task_queue_);
 }
 

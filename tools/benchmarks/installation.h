@@ -28,6 +28,8 @@ struct Spent {
 struct Setup {
   // The agent hub and the scheduler too.
   bool agents = false;
+  // The model registry and the router too; with agents, as processes of their own.
+  bool models = false;
   // Every service in one process.
   bool all_in_one = false;
   // Flags of whatever process runs that service.
@@ -45,6 +47,8 @@ class Installation {
   // "host:port" of the task queue; of the hub.
   const std::string& target() const { return task_queue_.target; }
   const std::string& hub_target() const { return setup_.all_in_one ? task_queue_.target : hub_.target; }
+  const std::string& registry_target() const { return registry_.target; }
+  const std::string& router_target() const { return router_.target; }
   // Of all scopes that a load needs.
   const std::string& token() const { return token_; }
   const pg::ConnectOptions& database() const { return database_; }
@@ -74,6 +78,7 @@ class Installation {
 
   explicit Installation(const Setup& setup) : setup_(setup) {}
   absl::Status Initialise();
+  absl::Status StartModels();
   absl::Status IssueToken(const std::string& name, const std::string& scopes);
   std::vector<std::string> DatabaseFlags() const;
   std::vector<std::string> NeighbourFlags() const;
@@ -88,7 +93,7 @@ class Installation {
   std::unique_ptr<testing::ThrowawayPostgres> postgres_;
   pid_t postmaster_ = 0;
   pg::ConnectOptions database_;
-  Service identity_, task_queue_, hub_, scheduler_;
+  Service identity_, task_queue_, registry_, router_, hub_, scheduler_;
   std::string token_;
 };
 

@@ -40,6 +40,16 @@ const std::vector<Scenario>& AllScenarios() {
        &Reassign},
       {"slow-reader", "an agent never reads its stream: the others' p99 as before, the hub's memory bounded",
        &SlowReader},
+      {"route", "decisions of the router's core among 1, 50 and 500 endpoints: at least 200,000/s at 50, on one core",
+       &RouteDecisions},
+      {"llm-overhead",
+       "a prompt for a warm simulated endpoint: submit to the first byte there, and the last byte to\n"
+       "                       done: p50 of both together at most 3 ms",
+       &LlmOverhead},
+      {"e2e-llm",
+       "more prompts than simulated endpoints of different speed take: at least 0.95 of their\n"
+       "                       capacity is used, and never more than there is",
+       &EndToEndLlm},
   };
   return *scenarios;
 }

@@ -30,5 +30,8 @@ absl::StatusOr<Report> EndToEndAllInOne(const Options& options);
 absl::StatusOr<Report> Agents(const Options& options);
 absl::StatusOr<Report> Reassign(const Options& options);
 absl::StatusOr<Report> SlowReader(const Options& options);
+absl::StatusOr<Report> RouteDecisions(const Options& options);
+absl::StatusOr<Report> LlmOverhead(const Options& options);
+absl::StatusOr<Report> EndToEndLlm(const Options& options);
 
 }  // namespace switchyard::bench

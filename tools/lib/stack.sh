@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 
 # In the order in which they start; they stop in the reverse one. The process is named as its binary is.
-readonly SERVICES=(switchyard-identity switchyard-task-queue switchyard-agent-hub switchyard-scheduler switchyard-model-registry)
+readonly SERVICES=(switchyard-identity switchyard-task-queue switchyard-agent-hub switchyard-scheduler switchyard-model-registry switchyard-router)
 readonly BIN=${SWITCHYARD_BIN:-$ROOT/build/release/bin}
 
 # Ports count from SWITCHYARD_PORT_BASE; the one chosen last is remembered. Sets PORT_BASE.
@@ -22,6 +22,7 @@ service_port() {
     switchyard-agent-hub) echo $((PORT_BASE + 3)) ;;
     switchyard-scheduler) echo $((PORT_BASE + 4)) ;;
     switchyard-model-registry) echo $((PORT_BASE + 5)) ;;
+    switchyard-router) echo $((PORT_BASE + 6)) ;;
     *) fail "no port is set aside for $1" ;;
   esac
 }
@@ -68,6 +69,20 @@ task_queue:
 YAML
 }
 
+router_address_section() {
+  cat <<YAML
+router:
+  address: 127.0.0.1:$(service_port switchyard-router)
+YAML
+}
+
+registry_address_section() {
+  cat <<YAML
+model_registry:
+  address: 127.0.0.1:$(service_port switchyard-model-registry)
+YAML
+}
+
 model_registry_section() {
   cat <<YAML
 model_registry:
@@ -83,13 +98,17 @@ stack_write_config() {
   { server_section switchyard-identity && database_section; } | write_if_changed "$STATE/config/switchyard-identity.yaml"
   { server_section switchyard-task-queue && database_section && auth_section; } |
     write_if_changed "$STATE/config/switchyard-task-queue.yaml"
-  { server_section switchyard-agent-hub && database_section && auth_section && task_queue_section; } |
+  { server_section switchyard-agent-hub && database_section && auth_section && task_queue_section &&
+    router_address_section && registry_address_section; } |
     write_if_changed "$STATE/config/switchyard-agent-hub.yaml"
-  { server_section switchyard-scheduler && auth_section && task_queue_section &&
+  { server_section switchyard-scheduler && auth_section && task_queue_section && router_address_section &&
     echo "hub_addresses: [127.0.0.1:$(service_port switchyard-agent-hub)]"; } |
     write_if_changed "$STATE/config/switchyard-scheduler.yaml"
   { server_section switchyard-model-registry && database_section && auth_section && model_registry_section; } |
     write_if_changed "$STATE/config/switchyard-model-registry.yaml"
+  { server_section switchyard-router && database_section && auth_section && task_queue_section &&
+    registry_address_section; } |
+    write_if_changed "$STATE/config/switchyard-router.yaml"
   { echo "# Written by tools/up for switchyard migrate, doctor and token; edits are lost." && database_section; } |
     write_if_changed "$STATE/config/switchyard.yaml"
   write_if_changed "$STATE/yard/config.toml" <<TOML
@@ -102,6 +121,7 @@ identity_address = "127.0.0.1:$(service_port switchyard-identity)"
 hub_address = "127.0.0.1:$(service_port switchyard-agent-hub)"
 scheduler_address = "127.0.0.1:$(service_port switchyard-scheduler)"
 registry_address = "127.0.0.1:$(service_port switchyard-model-registry)"
+router_address = "127.0.0.1:$(service_port switchyard-router)"
 token_file = "$STATE/tokens/admin.token"
 TOML
 }

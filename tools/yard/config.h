@@ -25,6 +25,7 @@ struct Context {
   std::string hub_address;
   std::string scheduler_address;
   std::string registry_address;
+  std::string router_address;
   std::string token_file;
   std::string ca_file;
   std::string cert_file;

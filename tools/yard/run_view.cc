@@ -8,6 +8,7 @@
 #include "libs/text/terminal.h"
 #include "tools/yard/task_card.h"
 #include "tools/yard/task_names.h"
+#include "tools/yard/usage_text.h"
 
 namespace switchyard::yard {
 namespace {
@@ -58,7 +59,10 @@ void RunView::OnEvent(const tq::TaskEvent& event) {
   }
   switch (event.kind()) {
     case tq::EVENT_KIND_ASSIGNED:
-      return Note(absl::StrCat("assigned to ", names_.Of(event.agent_id()), ", generation ", event.generation()));
+      return Note(With(absl::StrCat("assigned to ", names_.Of(event.agent_id()), ", generation ", event.generation()),
+                       event.message()));
+    case tq::EVENT_KIND_ROUTE_CHANGED:
+      return Note(With(absl::StrCat("ROUTE CHANGED, ", event.cause()), event.message()), Tone::kWaiting);
     case tq::EVENT_KIND_ACCEPTED:
       return Note(absl::StrCat("running on ", names_.Of(event.agent_id())));
     case tq::EVENT_KIND_PHASE:
@@ -165,6 +169,8 @@ void RunView::Finished(const tq::Task& task) {
   if (task.attempts() > 1) absl::StrAppend(&last, ", ", task.attempts(), " attempts");
   if (!task.result().summary().empty()) absl::StrAppend(&last, ": ", task.result().summary());
   Note(last, ToneOf(task.state()));
+  const tq::Usage& usage = LastUsage(task);
+  if (UsedModel(usage)) Note(absl::StrCat("  ", UsageText(usage)), Marks(usage).empty() ? Tone::kFaint : Tone::kBad);
   if (session_.style().format == Format::kJsonl) Item("task", ToJson(task));
 }
 

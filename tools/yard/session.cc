@@ -94,6 +94,11 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> Session::Dial(std::string Context
 absl::Status Session::Explain(const absl::Status& status, std::string Context::*address) const {
   const bool nobody = ReasonOf(status).empty() && (status.code() == absl::StatusCode::kUnavailable ||
                                                    status.code() == absl::StatusCode::kDeadlineExceeded);
+  if (address == &Context::router_address && (nobody || status.code() == absl::StatusCode::kUnimplemented)) {
+    return LocalError(status.code(), "ROUTER_AWAY",
+                      absl::StrCat("no router answers at ", connection_->values.router_address, ": ", status.message()),
+                      "is switchyard-router running? yard admin doctor; --router-address says where it is");
+  }
   if (!nobody) return status;
   return Annotate(status, absl::StrCat(connection_->values.*address, " does not answer"));
 }
@@ -134,6 +139,14 @@ absl::StatusOr<ModelRegistryStub*> Session::registry() {
     registry_ = model_registry::v1::ModelRegistryService::NewStub(channel);
   }
   return registry_.get();
+}
+
+absl::StatusOr<RouterStub*> Session::router() {
+  if (router_ == nullptr) {
+    SY_ASSIGN_OR_RETURN(std::shared_ptr<grpc::Channel> channel, Dial(&Context::router_address));
+    router_ = router::v1::RouterService::NewStub(channel);
+  }
+  return router_.get();
 }
 
 absl::StatusOr<AgentAdminStub*> Session::hub() {

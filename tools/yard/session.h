@@ -20,6 +20,7 @@
 #include "switchyard/agent/v1/agent_admin.grpc.pb.h"
 #include "switchyard/identity/v1/identity_service.grpc.pb.h"
 #include "switchyard/model_registry/v1/model_registry_service.grpc.pb.h"
+#include "switchyard/router/v1/router_service.grpc.pb.h"
 #include "switchyard/scheduler/v1/scheduler_admin.grpc.pb.h"
 #include "switchyard/task_queue/v1/task_queue_service.grpc.pb.h"
 #include "tools/yard/config.h"
@@ -36,6 +37,7 @@ using ProcessStub = admin::v1::ProcessService::StubInterface;
 using AgentAdminStub = agent::v1::AgentAdminService::StubInterface;
 using SchedulerAdminStub = scheduler::v1::SchedulerAdminService::StubInterface;
 using ModelRegistryStub = model_registry::v1::ModelRegistryService::StubInterface;
+using RouterStub = router::v1::RouterService::StubInterface;
 
 enum class Repeat {
   // A second time would do something else: a lost answer is an error.
@@ -84,6 +86,7 @@ class Session {
   absl::StatusOr<AgentAdminStub*> hub();
   absl::StatusOr<SchedulerAdminStub*> scheduler();
   absl::StatusOr<ModelRegistryStub*> registry();
+  absl::StatusOr<RouterStub*> router();
   // Only after one of these succeeded.
   const rpc::Caller& caller() const { return *caller_; }
 
@@ -138,6 +141,16 @@ class Session {
     return answer;
   }
 
+  template <class Request, class Response>
+  absl::StatusOr<Response> Call(grpc::Status (RouterStub::*method)(grpc::ClientContext*, const Request&, Response*),
+                                const std::type_identity_t<Request>& request, Repeat repeat = Repeat::kSafe,
+                                absl::Duration timeout = kCallTimeout) {
+    SY_ASSIGN_OR_RETURN(RouterStub * stub, router());
+    absl::StatusOr<Response> answer = CallOn(*stub, method, request, repeat, timeout);
+    if (!answer.ok()) return Explain(answer.status(), &Context::router_address);
+    return answer;
+  }
+
   // Names the address where no service answered.
   absl::Status Explain(const absl::Status& status, std::string Context::*address) const;
 
@@ -183,6 +196,7 @@ class Session {
   std::unique_ptr<AgentAdminStub> hub_;
   std::unique_ptr<SchedulerAdminStub> scheduler_;
   std::unique_ptr<ModelRegistryStub> registry_;
+  std::unique_ptr<RouterStub> router_;
 };
 
 }  // namespace switchyard::yard

@@ -1,5 +1,7 @@
 #include "tools/yard/spec_flags.h"
 
+#include <cstdint>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/numbers.h"
@@ -8,6 +10,7 @@
 #include "libs/base/strings.h"
 #include "libs/text/suggest.h"
 #include "tools/yard/errors.h"
+#include "tools/yard/model_view.h"
 #include "tools/yard/task_names.h"
 #include "tools/yard/time_text.h"
 
@@ -202,7 +205,20 @@ absl::Status ApplySpecFlags(const Invocation& invocation, std::string_view promp
   if (invocation.Has("role")) spec.set_role(invocation.Get("role"));
   if (invocation.Has("complexity")) spec.set_complexity(Parse<tq::Complexity>(invocation.Get("complexity")));
   if (invocation.Has("model")) spec.mutable_model_pin()->set_model(invocation.Get("model"));
+  if (invocation.Has("endpoint")) spec.mutable_model_pin()->set_endpoint(invocation.Get("endpoint"));
+  if (invocation.Has("allow-fallback")) {
+    if (!spec.has_model_pin()) return UsageError("BAD_COMBINATION", "--allow-fallback goes with --model or --endpoint");
+    spec.mutable_model_pin()->set_allow_fallback(true);
+  }
   if (invocation.Has("local-only")) spec.set_local_only(true);
+  if (invocation.Has("routine")) spec.set_routine(true);
+  if (invocation.Has("free-fallback")) spec.set_free_fallback(true);
+  if (const auto number = invocation.Number("max-tokens")) spec.mutable_resource_limits()->set_max_tokens(*number);
+  if (invocation.Has("max-cost")) {
+    const std::optional<std::int64_t> micros = ParseDollars(invocation.Get("max-cost"));
+    if (!micros.has_value()) return UsageError("BAD_VALUE", "--max-cost wants dollars, such as 0.50");
+    spec.mutable_resource_limits()->set_max_cost_micros(*micros);
+  }
   for (const std::string& name : invocation.All("capability")) spec.add_capabilities(name);
   ApplyContext(invocation, spec);
   ApplyLimits(invocation, now, spec);

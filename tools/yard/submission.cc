@@ -16,7 +16,9 @@ namespace tq = task_queue::v1;
 
 constexpr std::size_t kMaxFileBytes = 64u << 20;
 
-absl::StatusOr<std::string> ReadAll(Session& session, const std::string& name) {
+}  // namespace
+
+absl::StatusOr<std::string> ReadInput(Session& session, const std::string& name) {
   if (name == "-") {
     if (session.invocation().Has("token-stdin")) {
       return UsageError("TWO_READERS", "standard input is taken by --token-stdin", "use --token-file");
@@ -30,21 +32,26 @@ absl::StatusOr<std::string> ReadAll(Session& session, const std::string& name) {
   return LocalError(absl::StatusCode::kInvalidArgument, "FILE_INVALID", absl::StrCat(name, " is larger than 64 MiB"));
 }
 
+namespace {
+
 absl::StatusOr<std::string> PromptText(Session& session, const std::string& given) {
-  if (given == "-") return ReadAll(session, "-");
-  if (!given.empty() && given[0] == '@') return ReadAll(session, given.substr(1));
+  if (given == "-") return ReadInput(session, "-");
+  if (!given.empty() && given[0] == '@') return ReadInput(session, given.substr(1));
   return given;
 }
 
 }  // namespace
 
 absl::StatusOr<std::vector<tq::SubmitTaskRequest>> RequestsFromFlags(Session& session) {
-  Invocation invocation = session.invocation();
+  return RequestsFrom(session, session.invocation());
+}
+
+absl::StatusOr<std::vector<tq::SubmitTaskRequest>> RequestsFrom(Session& session, Invocation invocation) {
   if (!invocation.arguments.empty()) invocation.flags["prompt"] = {invocation.arguments[0]};
   std::vector<tq::SubmitTaskRequest> requests(1);
   if (invocation.Has("file")) {
     const std::string name = invocation.Get("file");
-    SY_ASSIGN_OR_RETURN(const std::string text, ReadAll(session, name));
+    SY_ASSIGN_OR_RETURN(const std::string text, ReadInput(session, name));
     SY_ASSIGN_OR_RETURN(requests, ParseTasks(text, name == "-" ? "standard input" : name));
   }
   SY_ASSIGN_OR_RETURN(const std::string prompt, PromptText(session, invocation.Get("prompt")));

@@ -13,6 +13,12 @@ namespace switchyard::yard {
 // has a request id. An instruction is taken from --prompt or, where the command has it, from the argument PROMPT.
 absl::StatusOr<std::vector<task_queue::v1::SubmitTaskRequest>> RequestsFromFlags(Session& session);
 
+// The same of a command line that was changed first.
+absl::StatusOr<std::vector<task_queue::v1::SubmitTaskRequest>> RequestsFrom(Session& session, Invocation invocation);
+
+// A file as it is, or standard input for "-".
+absl::StatusOr<std::string> ReadInput(Session& session, const std::string& name);
+
 // What --dry-run prints; it can be submitted with -f as it is.
 Answer DryRunAnswer(const std::vector<task_queue::v1::SubmitTaskRequest>& requests);
 

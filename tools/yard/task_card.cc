@@ -5,11 +5,11 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "libs/base/strings.h"
 #include "libs/text/terminal.h"
 #include "tools/yard/task_names.h"
+#include "tools/yard/usage_text.h"
 
 namespace switchyard::yard {
 namespace {
@@ -29,14 +29,37 @@ std::string FailureText(const tq::TaskFailure& failure) {
   return failure.message().empty() ? failure.reason() : absl::StrCat(failure.reason(), ": ", failure.message());
 }
 
-std::string UsageText(const tq::Usage& usage) {
-  std::vector<std::string> parts;
-  if (!usage.model().empty()) parts.push_back(usage.model());
-  if (usage.input_tokens() + usage.output_tokens() > 0) {
-    parts.push_back(absl::StrCat(usage.input_tokens(), " tokens in, ", usage.output_tokens(), " out"));
+void UsageLines(std::string& card, const tq::Usage& usage, bool color) {
+  const std::vector<std::string> marks = Marks(usage);
+  for (const std::string& mark : marks) Line(card, "ATTENTION", mark, Tone::kBad, color);
+  const bool other = usage.model_mismatch() || (!usage.model().empty() && usage.assigned_model() != usage.model());
+  Line(card, "model", usage.model().empty() ? usage.assigned_model() : usage.model(),
+       usage.model_mismatch() ? Tone::kBad : Tone::kNone, color);
+  if (other) Line(card, "assigned", usage.assigned_model(), Tone::kNone, color);
+  Line(card, "endpoint",
+       absl::StrCat(usage.endpoint(), usage.endpoint().empty() || usage.provider().empty() ? "" : ", ",
+                    usage.provider()),
+       Tone::kNone, color);
+  Line(card, "tokens", TokensText(usage), Tone::kNone, color);
+  Line(card, "cost", CostText(usage), usage.cost_unknown() ? Tone::kWaiting : Tone::kNone, color);
+  Line(card, "model time", TimesText(usage), Tone::kNone, color);
+}
+
+// What the router said when it last had no place for it.
+std::string HoldText(const tq::Task& task, const google::protobuf::RepeatedPtrField<tq::TaskEvent>& events) {
+  if (task.state() != tq::TASK_STATE_QUEUED || task.hold_reason() != tq::HOLD_REASON_NO_ROUTE) return "";
+  const auto held = std::find_if(events.rbegin(), events.rend(),
+                                 [](const tq::TaskEvent& event) { return event.kind() == tq::EVENT_KIND_HELD; });
+  return held == events.rend() || held->message().empty() ? "" : absl::StrCat(": ", held->message());
+}
+
+// What was said when the last route was taken.
+std::string RouteText(const google::protobuf::RepeatedPtrField<tq::TaskEvent>& events) {
+  std::string text;
+  for (const tq::TaskEvent& event : events) {
+    if (event.kind() == tq::EVENT_KIND_ASSIGNED || event.kind() == tq::EVENT_KIND_ROUTE_CHANGED) text = event.message();
   }
-  if (usage.cost_micros() > 0) parts.push_back(absl::StrFormat("cost %.4f", usage.cost_micros() / 1e6));
-  return absl::StrJoin(parts, ", ");
+  return text;
 }
 
 std::string StretchName(const tq::TaskEvent& event) {
@@ -44,18 +67,24 @@ std::string StretchName(const tq::TaskEvent& event) {
     return absl::StrCat("held: ", Text(event.hold_reason()));
   }
   if (event.state() == tq::TASK_STATE_RUNNING && event.phase() == tq::PHASE_BLOCKED) return "blocked";
+  if (event.state() == tq::TASK_STATE_RUNNING && event.phase() == tq::PHASE_LOADING) return "loading";
+  if (event.state() == tq::TASK_STATE_RUNNING && event.phase() == tq::PHASE_GENERATING) return "generating";
   return Text(event.state());
 }
 
 Tone StretchTone(std::string_view name) {
-  if (name == "running" || name == "assigned" || name == "verifying") return Tone::kActive;
+  if (name == "running" || name == "assigned" || name == "verifying" || name == "loading" || name == "generating") {
+    return Tone::kActive;
+  }
   if (name == "queued" || name == "blocked" || name.substr(0, 4) == "held") return Tone::kWaiting;
   return ToneOf(Parse<tq::TaskState>(name));
 }
 
 std::string StretchDetail(const tq::TaskEvent& event, const AgentName& name_of) {
   if (event.state() == tq::TASK_STATE_ASSIGNED || event.state() == tq::TASK_STATE_RUNNING) {
-    return name_of(event.agent_id());
+    const std::string agent = name_of(event.agent_id());
+    if (event.kind() != tq::EVENT_KIND_ROUTE_CHANGED) return agent;
+    return absl::StrCat(agent, ", ROUTE CHANGED (", event.cause(), "): ", event.message());
   }
   return event.cause();
 }
@@ -67,8 +96,15 @@ std::string ShortSpan(absl::Duration span) {
 
 std::string HistoryTable(const tq::Task& task, const OutputStyle& style, const AgentName& name_of) {
   Table table;
-  table.columns = {{.title = "GENERATION", .right = true}, {"OUTCOME"}, {"CHARGED"}, {"AGENT"},
-                   {.title = "TOOK", .right = true},       {"FAILURE"}};
+  const bool models = std::any_of(task.history().begin(), task.history().end(),
+                                  [](const tq::Attempt& attempt) { return UsedModel(attempt.usage()); });
+  table.columns = {
+      {.title = "GENERATION", .right = true}, {"OUTCOME"}, {"CHARGED"}, {"AGENT"}, {.title = "TOOK", .right = true}};
+  if (models) {
+    table.columns.push_back({.title = "MODEL"});
+    table.columns.push_back({.title = "COST"});
+  }
+  table.columns.push_back({.title = "FAILURE"});
   for (const tq::Attempt& attempt : task.history()) {
     const absl::Time begin = FromProto(attempt.has_accept_time() ? attempt.accept_time() : attempt.assign_time());
     const absl::Time end = FromProto(attempt.finish_time());
@@ -78,8 +114,14 @@ std::string HistoryTable(const tq::Task& task, const OutputStyle& style, const A
                           {Text(attempt.outcome()), good ? Tone::kGood : Tone::kBad},
                           {attempt.charged() ? "yes" : "no"},
                           {name_of(attempt.agent_id())},
-                          {timed ? SpanText(end - begin) : ""},
-                          {FailureText(attempt.failure())}});
+                          {timed ? SpanText(end - begin) : ""}});
+    if (models) {
+      std::vector<std::string> text = Marks(attempt.usage());
+      text.insert(text.begin(), ModelText(attempt.usage()));
+      table.rows.back().push_back({absl::StrJoin(text, " "), text.size() > 1 ? Tone::kBad : Tone::kNone});
+      table.rows.back().push_back({CostText(attempt.usage())});
+    }
+    table.rows.back().push_back({FailureText(attempt.failure())});
   }
   return RenderTable(table, {.wide = true, .color = style.color, .columns = style.columns});
 }
@@ -154,7 +196,8 @@ std::vector<Stretch> Stretches(const google::protobuf::RepeatedPtrField<tq::Task
     const absl::Time at = FromProto(event.time());
     const std::string name = StretchName(event);
     over = IsFinal(event.state());
-    if (!stretches.empty() && stretches.back().name == name && event.kind() != tq::EVENT_KIND_ASSIGNED) continue;
+    const bool begins = event.kind() == tq::EVENT_KIND_ASSIGNED || event.kind() == tq::EVENT_KIND_ROUTE_CHANGED;
+    if (!stretches.empty() && stretches.back().name == name && !begins) continue;
     if (!stretches.empty()) stretches.back().end = at;
     stretches.push_back({.name = name, .begin = at, .end = at, .detail = StretchDetail(event, name_of)});
   }
@@ -214,7 +257,7 @@ std::string TaskCard(const tq::Task& task, const google::protobuf::RepeatedPtrFi
   Line(card, "task", task.id(), Tone::kNone, color);
   Line(card, "title", TitleOf(spec), Tone::kNone, color);
   Line(card, "state", StateText(task), ToneOf(task.state()), color);
-  Line(card, "why", WhyText(task, times), Tone::kNone, color);
+  Line(card, "why", absl::StrCat(WhyText(task, times), HoldText(task, events)), Tone::kNone, color);
   const std::string agent = name_of(task.agent_id());
   Line(card, "agent", agent == task.agent_id() ? agent : absl::StrCat(agent, " (", task.agent_id(), ")"), Tone::kNone,
        color);
@@ -238,8 +281,10 @@ std::string TaskCard(const tq::Task& task, const google::protobuf::RepeatedPtrFi
     Line(card, "exit code", absl::StrCat(task.result().exit_code()), Tone::kNone, color);
     Line(card, "summary", task.result().summary(), Tone::kNone, color);
     Line(card, "outputs", MapText(task.result().outputs()), Tone::kNone, color);
-    Line(card, "usage", UsageText(task.result().usage()), Tone::kNone, color);
   }
+  Line(card, "role", spec.role(), Tone::kNone, color);
+  if (!spec.has_command()) Line(card, "route", RouteText(events), Tone::kNone, color);
+  UsageLines(card, LastUsage(task), color);
   if (!task.history().empty()) Section(card, "attempts so far", HistoryTable(task, style, name_of), color);
   const int room = std::clamp((style.columns == 0 ? 100 : style.columns) - 56, 20, 60);
   Section(card, "where the time went", Waterfall(Stretches(events, times.now, name_of), room, color), color);

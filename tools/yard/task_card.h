@@ -22,7 +22,8 @@ std::string TaskCard(const task_queue::v1::Task& task,
 std::string WhyText(const task_queue::v1::Task& task, const ViewTimes& times);
 
 struct Stretch {
-  // "queued", "held: backoff", "assigned", "running", "blocked", "verifying", and at last "succeeded" or another end.
+  // "queued", "held: backoff", "assigned", "running", "loading", "generating", "blocked", "verifying", and at last
+  // "succeeded" or another end.
   std::string name;
   absl::Time begin;
   absl::Time end;

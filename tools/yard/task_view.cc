@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/strings.h"
 #include "tools/yard/task_names.h"
+#include "tools/yard/usage_text.h"
 
 namespace switchyard::yard {
 namespace {
@@ -28,11 +29,6 @@ std::string TargetText(const tq::QueueTarget& target) {
   }
 }
 
-std::string LastModel(const tq::Task& task) {
-  if (!task.result().usage().model().empty()) return task.result().usage().model();
-  return task.history().empty() ? "" : task.history().rbegin()->usage().model();
-}
-
 Tone EventTone(const tq::TaskEvent& event) {
   switch (event.kind()) {
     case tq::EVENT_KIND_FINISHED:
@@ -40,6 +36,7 @@ Tone EventTone(const tq::TaskEvent& event) {
     case tq::EVENT_KIND_RETURNED:
     case tq::EVENT_KIND_HELD:
     case tq::EVENT_KIND_BLOCKED:
+    case tq::EVENT_KIND_ROUTE_CHANGED:
       return Tone::kWaiting;
     case tq::EVENT_KIND_ASSIGNED:
     case tq::EVENT_KIND_ACCEPTED:
@@ -97,7 +94,7 @@ Table DeadLetterTable(const google::protobuf::RepeatedPtrField<tq::Task>& tasks,
                           {absl::StrCat(task.attempts())},
                           {task.spec().project()},
                           {Age(task.finish_time(), times)},
-                          {LastModel(task)},
+                          {ModelText(LastUsage(task))},
                           {task.spec().task_type()},
                           {task.failure().message()},
                           {TitleOf(task.spec())}});

@@ -2,6 +2,7 @@
 
 #include "tools/yard/tree_agents.h"
 #include "tools/yard/tree_models.h"
+#include "tools/yard/tree_routes.h"
 #include "tools/yard/tree_work.h"
 
 namespace switchyard::yard {
@@ -290,6 +291,9 @@ Flags GlobalFlags() {
       {.name = "registry-address",
        .placeholder = "HOST:PORT",
        .help = "The model registry; default: as --address. [YARD_REGISTRY_ADDRESS]"},
+      {.name = "router-address",
+       .placeholder = "HOST:PORT",
+       .help = "The router; default: as --address. [YARD_ROUTER_ADDRESS]"},
       {.name = "token-file",
        .kind = Kind::kFile,
        .placeholder = "FILE",
@@ -345,13 +349,15 @@ Tree MakeTree() {
                 {"endpoint", "Where models are served."},
                 {"model", "Models: where they are, what they hold and cost."},
                 {"role", "Which model a role gets."},
+                {"route", "Which model a task gets, and why."},
+                {"budget", "What may be spent."},
                 {"queue", "Lanes: depth, pause and resume."},
                 {"dead-letter", "Tasks that were given up and wait for a person."},
                 {"admin", "The installation itself."},
                 {"token", "Tokens of people and programs."},
                 {"context", "Which installation yard talks to."}};
   for (const std::vector<Command>& part : {WorkCommands(), TaskCommands(), AgentCommands(), ModelCommands(),
-                                           QueueCommands(), InstallationCommands(), LocalCommands()}) {
+                                           RouteCommands(), QueueCommands(), InstallationCommands(), LocalCommands()}) {
     tree.commands.insert(tree.commands.end(), part.begin(), part.end());
   }
   tree.exit_codes = {{0, "Done."},

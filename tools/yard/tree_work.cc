@@ -8,8 +8,9 @@ using Flags = std::vector<Flag>;
 
 const std::vector<std::string_view> kLanes = {"urgent", "high", "normal", "low"};
 
-// What is to be done, by whom and within which limits.
-Flags SpecFlags() {
+}  // namespace
+
+Flags TaskSpecFlags() {
   return {
       {.name = "file",
        .letter = 'f',
@@ -29,9 +30,19 @@ Flags SpecFlags() {
        .help = "How hard the work is.",
        .choices = {"trivial", "standard", "complex"}},
       {.name = "capability", .placeholder = "NAME", .help = "What an agent must offer.", .repeated = true},
-      {.name = "model", .placeholder = "NAME", .help = "Work on this model only."},
+      {.name = "model", .placeholder = "NAME", .help = "On this model only; else it waits."},
+      {.name = "endpoint", .placeholder = "NAME", .help = "At this endpoint only; else it waits."},
+      {.name = "allow-fallback",
+       .kind = Kind::kNone,
+       .help = "Rather another one than none, where --model or --endpoint is not to be had."},
       {.name = "local-only", .kind = Kind::kNone, .help = "Never leave local endpoints."},
-      {.name = "system", .placeholder = "TEXT", .help = "Added to the persona of the role; with --prompt."},
+      {.name = "routine", .kind = Kind::kNone, .help = "Recurring upkeep; stays on local models."},
+      {.name = "free-fallback",
+       .kind = Kind::kNone,
+       .help = "While routing is away, rather run on the last known local endpoints that cost nothing than wait."},
+      {.name = "max-cost", .placeholder = "DOLLARS", .help = "Most that the task may cost."},
+      {.name = "max-tokens", .kind = Kind::kNumber, .placeholder = "N", .help = "Most tokens that it may use."},
+      {.name = "system", .placeholder = "TEXT", .help = "Added to the persona of the role; with a prompt."},
       {.name = "workdir", .placeholder = "PATH", .help = "Directory within the workspace; with a command."},
       {.name = "env",
        .kind = Kind::kPair,
@@ -79,13 +90,15 @@ Flags SpecFlags() {
   };
 }
 
+namespace {
+
 Flags SubmitFlags() {
   Flags flags = {
       {.name = "prompt",
        .placeholder = "TEXT|@FILE|-",
        .help = "Have a model work on this instruction; @FILE reads a file, - reads standard input."},
   };
-  const Flags spec = SpecFlags();
+  const Flags spec = TaskSpecFlags();
   flags.insert(flags.end(), spec.begin(), spec.end());
   flags.insert(flags.end(),
                {{.name = "wait",
@@ -100,7 +113,7 @@ Flags SubmitFlags() {
 }
 
 Flags RunFlags() {
-  Flags flags = SpecFlags();
+  Flags flags = TaskSpecFlags();
   flags.insert(flags.end(),
                {{.name = "detach", .letter = 'd', .kind = Kind::kNone, .help = "Print the id and leave at once."},
                 {.name = "cancel-on-interrupt",

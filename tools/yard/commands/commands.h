@@ -56,6 +56,13 @@ absl::Status ModelPrice(Session& session);
 absl::Status RoleList(Session& session);
 absl::Status RoleShow(Session& session);
 
+absl::Status RouteExplain(Session& session);
+absl::Status RouteSimulate(Session& session);
+absl::Status RouteList(Session& session);
+absl::Status BudgetSet(Session& session);
+absl::Status BudgetList(Session& session);
+absl::Status BudgetRemove(Session& session);
+
 absl::Status QueueList(Session& session);
 absl::Status QueueShow(Session& session);
 absl::Status QueuePause(Session& session);

@@ -6,6 +6,7 @@
 #include "tools/yard/follow.h"
 #include "tools/yard/submission.h"
 #include "tools/yard/task_names.h"
+#include "tools/yard/usage_text.h"
 
 namespace switchyard::yard {
 namespace {
@@ -97,7 +98,10 @@ absl::Status FollowSubmitted(Session& session, const std::vector<std::string>& i
     session.Show(answer);
   }
   SY_RETURN_IF_ERROR(VerdictOn(tasks));
-  for (const tq::Task& task : tasks) session.Remark(absl::StrCat(task.id(), " is ", StateText(task)));
+  for (const tq::Task& task : tasks) {
+    const std::string usage = UsageText(LastUsage(task));
+    session.Remark(absl::StrCat(task.id(), " is ", StateText(task), usage.empty() ? "" : ": ", usage));
+  }
   return absl::OkStatus();
 }
 
@@ -138,6 +142,9 @@ absl::Status TaskWait(Session& session) {
   answer.table = TaskTable(list, session.times());
   answer.whole = answer.items.size() == 1 ? answer.items[0] : Json{{"tasks", answer.items}};
   session.Show(answer);
+  for (const tq::Task& task : tasks) {
+    if (!Marks(LastUsage(task)).empty()) session.Remark(absl::StrCat(task.id(), ": ", UsageText(LastUsage(task))));
+  }
   return VerdictOn(tasks);
 }
 

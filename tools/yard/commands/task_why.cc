@@ -1,4 +1,5 @@
 #include <string>
+#include <string_view>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -10,6 +11,7 @@ namespace switchyard::yard {
 namespace {
 
 namespace sc = scheduler::v1;
+namespace tq = task_queue::v1;
 
 void Line(std::string& card, std::string_view name, std::string_view text, Tone tone, bool color) {
   if (text.empty()) return;
@@ -42,7 +44,8 @@ std::string Needs(const sc::ExplainTaskResponse& why) {
   return text;
 }
 
-std::string Card(const sc::ExplainTaskResponse& why, const ViewTimes& times, const OutputStyle& style) {
+std::string Card(const sc::ExplainTaskResponse& why, std::string_view last_words, const ViewTimes& times,
+                 const OutputStyle& style) {
   const bool color = style.color;
   std::string card;
   Line(card, "task", why.task_id(), Tone::kNone, color);
@@ -50,6 +53,7 @@ std::string Card(const sc::ExplainTaskResponse& why, const ViewTimes& times, con
   const bool waits = why.reason() != sc::WAIT_REASON_NOT_WAITING;
   if (waits) Line(card, "waits for", Text(why.reason()), Tone::kWaiting, color);
   Line(card, "why", why.explanation(), Tone::kNone, color);
+  Line(card, "it was said", last_words, Tone::kNone, color);
   if (why.has_until()) Line(card, "until", TimeText(FromProto(why.until()), times.now, times.form), Tone::kNone, color);
   if (!waits) return card;
   Line(card, "needs", Needs(why), Tone::kNone, color);
@@ -75,6 +79,21 @@ std::string Card(const sc::ExplainTaskResponse& why, const ViewTimes& times, con
   return card;
 }
 
+// With what words it was held, or handed back, last; the scheduler only knows that it was.
+std::string LastWords(Session& session, const sc::ExplainTaskResponse& why) {
+  if (why.reason() != sc::WAIT_REASON_NO_ROUTE && why.reason() != sc::WAIT_REASON_BACKOFF) return "";
+  tq::ListTaskEventsRequest request;
+  request.set_task_id(why.task_id());
+  const auto events = session.Call(&TaskQueueStub::ListTaskEvents, request, Repeat::kNever, absl::Seconds(3));
+  if (!events.ok()) return "";
+  std::string text;
+  for (const tq::TaskEvent& event : events->events()) {
+    if (event.kind() != tq::EVENT_KIND_HELD && event.kind() != tq::EVENT_KIND_RETURNED) continue;
+    text = absl::StrCat(event.cause(), event.cause().empty() || event.message().empty() ? "" : ": ", event.message());
+  }
+  return text;
+}
+
 }  // namespace
 
 absl::Status TaskWhy(Session& session) {
@@ -86,9 +105,11 @@ absl::Status TaskWhy(Session& session) {
   }
   SY_ASSIGN_OR_RETURN(const sc::ExplainTaskResponse why, session.Call(&SchedulerAdminStub::ExplainTask, request));
   Answer answer;
+  const std::string last_words = LastWords(session, why);
   answer.whole = ToJson(why);
+  if (!last_words.empty()) answer.whole["last_words"] = last_words;
   answer.names = {why.task_id()};
-  answer.card = Card(why, session.times(), session.style());
+  answer.card = Card(why, last_words, session.times(), session.style());
   session.Show(answer);
   return absl::OkStatus();
 }

@@ -1,1 +1,2 @@
-SELECT number, task_id, generation, kind, flags, phase, reason, message, result FROM report ORDER BY number
+SELECT number, task_id, generation, kind, flags, phase, reason, message, result, route_report, retry_after_ms
+FROM report ORDER BY number

@@ -1,0 +1,144 @@
+#include "services/router/postgres_books.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "libs/base/status_macros.h"
+#include "services/router/book_rules.h"
+#include "services/router/sql/statements.h"
+
+namespace switchyard::router {
+
+Reservation ToReservation(const pg::Row& row) {
+  return {.key = {row.GetId<TaskId>(0), row.Int64(1)},
+          .decision = row.GetId<DecisionId>(2),
+          .decision_time = row.Time(3),
+          .endpoint_id = std::string(row.Text(4)),
+          .model = std::string(row.Text(5)),
+          .micros = row.Int64(6),
+          .routing = std::string(row.Bytes(7)),
+          .confirmed = row.Bool(8),
+          .expire_time = row.Time(9)};
+}
+
+absl::Status LockTasks(pg::Session& session, const KeyArrays& keys) {
+  pg::Params params;
+  params.Add(keys.tasks);
+  return session.Execute(sql::kLockTasks, params).status();
+}
+
+absl::StatusOr<std::map<RouteKey, Reservation>> FindHeld(pg::Session& session, const KeyArrays& keys) {
+  pg::Params params;
+  params.Add(keys.tasks).Add(keys.generations);
+  SY_ASSIGN_OR_RETURN(const pg::Result rows, session.Execute(sql::kFindHolds, params));
+  std::map<RouteKey, Reservation> found;
+  for (const pg::Row row : rows) {
+    Reservation reservation = ToReservation(row);
+    found.emplace(reservation.key, std::move(reservation));
+  }
+  return found;
+}
+
+absl::StatusOr<std::map<RouteKey, std::set<PeriodKey>>> FindCharges(pg::Session& session, const KeyArrays& keys) {
+  pg::Params params;
+  params.Add(keys.tasks).Add(keys.generations);
+  SY_ASSIGN_OR_RETURN(const pg::Result rows, session.Execute(sql::kFindCharges, params));
+  std::map<RouteKey, std::set<PeriodKey>> found;
+  for (const pg::Row row : rows) {
+    found[{row.GetId<TaskId>(0), row.Int64(1)}].insert({row.GetId<BudgetId>(2), row.Time(3)});
+  }
+  return found;
+}
+
+absl::StatusOr<std::map<RouteKey, Reservation>> FindExpired(pg::Session& session, absl::Span<const RouteKey> keys) {
+  std::map<RouteKey, Reservation> found;
+  if (keys.empty()) return found;
+  KeyArrays arrays;
+  absl::Time eldest = absl::InfiniteFuture();
+  for (const RouteKey& key : keys) {
+    arrays.Append(key);
+    eldest = std::min(eldest, key.task.uuid().time());
+  }
+  pg::Params params;
+  // Nothing of a task was decided before it was there; an hour for clocks that disagree.
+  params.Add(arrays.tasks).Add(arrays.generations).Add(eldest - absl::Hours(1));
+  SY_ASSIGN_OR_RETURN(const pg::Result rows, session.Execute(sql::kFindExpiredDecisions, params));
+  for (const pg::Row row : rows) {
+    Reservation reservation{.key = {row.GetId<TaskId>(0), row.Int64(1)},
+                            .decision = row.GetId<DecisionId>(2),
+                            .decision_time = row.Time(3),
+                            .model = std::string(row.Text(5)),
+                            .routing = std::string(row.Bytes(4)),
+                            .confirmed = true};
+    found.emplace(reservation.key, std::move(reservation));
+  }
+  return found;
+}
+
+absl::Status Periods::Lock(pg::Session& session, const std::set<PeriodKey>& keys) {
+  if (keys.empty()) return absl::OkStatus();
+  pg::UuidArray budgets;
+  pg::TimeArray starts;
+  for (const auto& [budget, start] : keys) {
+    budgets.Append(budget);
+    starts.Append(start);
+  }
+  pg::Params params;
+  params.Add(budgets).Add(starts);
+  SY_RETURN_IF_ERROR(session.Execute(sql::kMakePeriods, params).status());
+  SY_ASSIGN_OR_RETURN(const pg::Result rows, session.Execute(sql::kLockPeriods, params));
+  for (const pg::Row row : rows) {
+    Row made;
+    made.state.spent_micros = row.Int64(2);
+    made.state.held_micros = row.Int64(3);
+    made.warned = row.Bool(4);
+    made.limited = !row.IsNull(5);
+    made.state.spec = {.name = std::string(row.Text(7)),
+                       .limit_micros = made.limited ? row.Int64(5) : std::numeric_limits<std::int64_t>::max(),
+                       .warn_percent = static_cast<int>(row.Int64(6))};
+    if (made.limited) {
+      made.state.spec.policy = static_cast<BudgetPolicy>(row.Int64(8));
+      made.state.spec.period = static_cast<BudgetPeriod>(row.Int64(9));
+    }
+    made.state.bounds = BoundsOf(made.state.spec.period, row.Time(1));
+    rows_[{row.GetId<BudgetId>(0), row.Time(1)}] = std::move(made);
+  }
+  return absl::OkStatus();
+}
+
+const BudgetState* Periods::Find(const PeriodKey& key) const {
+  const auto row = rows_.find(key);
+  return row == rows_.end() || !row->second.limited ? nullptr : &row->second.state;
+}
+
+void Periods::Count(const PeriodKey& key, std::int64_t spent, std::int64_t held, BudgetChange& change) {
+  const auto row = rows_.find(key);
+  if (row == rows_.end()) return;
+  BudgetChange passed;
+  router::Count(row->second.state, spent, held, row->second.warned, passed);
+  row->second.changed = true;
+  if (!row->second.limited) return;
+  change.warned.insert(change.warned.end(), passed.warned.begin(), passed.warned.end());
+  change.exceeded.insert(change.exceeded.end(), passed.exceeded.begin(), passed.exceeded.end());
+}
+
+absl::Status Periods::Store(pg::Session& session) const {
+  pg::UuidArray budgets;
+  pg::TimeArray starts;
+  pg::Int64Array spent, held;
+  pg::BoolArray warned;
+  for (const auto& [key, row] : rows_) {
+    if (!row.changed) continue;
+    budgets.Append(key.first);
+    starts.Append(key.second);
+    spent.Append(row.state.spent_micros);
+    held.Append(row.state.held_micros);
+    warned.Append(row.warned);
+  }
+  if (budgets.size() == 0) return absl::OkStatus();
+  pg::Params params;
+  params.Add(budgets).Add(starts).Add(spent).Add(held).Add(warned);
+  return session.Execute(sql::kStorePeriods, params).status();
+}
+
+}  // namespace switchyard::router

@@ -1,0 +1,183 @@
+// What came of assignments, as hubs tell it or as the task queue has it.
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "libs/base/log.h"
+#include "libs/base/status_macros.h"
+#include "services/router/catalogue_convert.h"
+#include "services/router/estimate.h"
+#include "services/router/model_match.h"
+#include "services/router/proto_time.h"
+#include "services/router/route_requests.h"
+#include "services/router/router.h"
+
+namespace switchyard::router {
+namespace {
+
+namespace mr = model_registry::v1;
+namespace tq = task_queue::v1;
+
+constexpr int kSweepBatch = 100;
+// How long a replica that looks after a reservation has it to itself.
+constexpr absl::Duration kClaim = absl::Seconds(30);
+
+const char* HowOf(Ending::Kind kind) {
+  switch (kind) {
+    case Ending::Kind::kSettled:
+      return "settled";
+    case Ending::Kind::kReleased:
+      return "released";
+    case Ending::Kind::kExpired:
+      return "expired";
+    case Ending::Kind::kForgotten:
+      return "forgotten";
+  }
+  return "";
+}
+
+std::int64_t CostOf(const tq::Usage& usage, const v1::Routing& routing, std::int64_t reserved_micros) {
+  if (!usage.cost_unknown() && usage.cost_micros() > 0) return usage.cost_micros();
+  if (!routing.has_endpoint()) return 0;
+  const v1::RoutedEndpoint& endpoint = routing.endpoint();
+  const TokenUse use =
+      UseOf(usage.input_tokens(), usage.output_tokens(), usage.cached_input_tokens(), usage.cache_write_tokens());
+  if (usage.input_tokens() == 0 && usage.output_tokens() == 0) return 0;
+  return SettlementOf(FromProto(endpoint.free(), endpoint.rates(), endpoint.steps()), use, reserved_micros).micros;
+}
+
+const tq::Attempt* FindAttempt(const tq::Task& task, std::int64_t generation) {
+  const auto attempt = std::find_if(task.history().rbegin(), task.history().rend(),
+                                    [&](const tq::Attempt& one) { return one.generation() == generation; });
+  return attempt == task.history().rend() ? nullptr : &*attempt;
+}
+
+bool Runs(const tq::Task& task, std::int64_t generation) {
+  return task.generation() == generation &&
+         (task.state() == tq::TASK_STATE_ASSIGNED || task.state() == tq::TASK_STATE_RUNNING ||
+          task.state() == tq::TASK_STATE_VERIFYING);
+}
+
+}  // namespace
+
+struct Router::Settled {
+  Ending ending;
+  v1::Routing routing;
+};
+
+absl::StatusOr<EndResult> Router::End(const std::vector<Ending>& endings) {
+  if (endings.empty()) return EndResult();
+  SY_ASSIGN_OR_RETURN(EndResult result, deps_.store.End(endings, Now()));
+  deps_.meter.Changed(result.change);
+  return result;
+}
+
+Router::Settled Router::Settle(const v1::RouteOutcome& outcome, const Reservation& reservation) {
+  Settled settled;
+  Ending& ending = settled.ending;
+  ending = {.key = reservation.key, .kind = Ending::Kind::kSettled};
+  if (tq::AttemptOutcome_IsValid(outcome.outcome())) {
+    ending.outcome = static_cast<AttemptOutcome>(outcome.outcome());
+  }
+  if (!settled.routing.ParseFromString(reservation.routing)) settled.routing.Clear();
+  if (!outcome.has_usage()) return settled;
+  const tq::Usage& usage = outcome.usage();
+  const v1::RoutedEndpoint& endpoint = settled.routing.endpoint();
+  ending.micros = CostOf(usage, settled.routing, reservation.micros);
+  ending.usage = usage.SerializeAsString();
+  if (!settled.routing.has_endpoint()) return settled;
+  std::vector<std::string> aliases(endpoint.aliases().begin(), endpoint.aliases().end());
+  ending.mismatch = usage.model_mismatch() || !IsSameModel(endpoint.model(), usage.model(), aliases);
+  return settled;
+}
+
+absl::Status Router::Report(const v1::ReportOutcomesRequest& request, v1::ReportOutcomesResponse& response) {
+  std::map<RouteKey, const v1::RouteOutcome*> outcomes;
+  std::vector<RouteKey> keys;
+  for (const v1::RouteOutcome& outcome : request.outcomes()) {
+    const RouteKey key = KeyOf(outcome.task_id(), outcome.generation());
+    if (outcomes.emplace(key, &outcome).second) keys.push_back(key);
+  }
+  SY_ASSIGN_OR_RETURN(const std::vector<FoundReservation> found, deps_.store.Find(keys));
+  std::map<RouteKey, Settled> settling;
+  std::vector<Ending> endings;
+  for (const FoundReservation& one : found) {
+    Settled settled = Settle(*outcomes.at(one.reservation.key), one.reservation);
+    endings.push_back(settled.ending);
+    settling.emplace(one.reservation.key, std::move(settled));
+  }
+  SY_ASSIGN_OR_RETURN(const EndResult result, End(endings));
+  ReleaseCapacity(result.ended);
+  mr::ReportObservationsRequest observed;
+  for (const Reservation& ended : result.ended) {
+    const Settled& settled = settling.at(ended.key);
+    const v1::RouteOutcome& outcome = *outcomes.at(ended.key);
+    deps_.meter.Ended(HowOf(settled.ending.kind), settled.ending.micros);
+    for (const mr::Observation& observation : outcome.observations()) *observed.add_observations() = observation;
+    if (!settled.routing.has_endpoint() || !outcome.has_usage()) continue;
+    const v1::RoutedEndpoint& endpoint = settled.routing.endpoint();
+    if (settled.ending.mismatch) {
+      deps_.meter.Mismatch(ended.key, settled.routing, outcome.usage().model());
+      v1::RouteKey& mismatch = *response.add_mismatches();
+      mismatch.set_task_id(ended.key.task.ToString());
+      mismatch.set_generation(ended.key.generation);
+    } else {
+      deps_.view.Learn(endpoint.canonical_model().empty() ? endpoint.model() : endpoint.canonical_model(),
+                       settled.routing.estimate().scanned_input_tokens(), outcome.usage().input_tokens());
+    }
+  }
+  if (observed.observations_size() > 0) deps_.capacity.Observe(observed);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<int> Router::Sweep() {
+  const absl::Time now = Now();
+  SY_ASSIGN_OR_RETURN(const std::vector<Reservation> expired, deps_.store.ClaimExpired(now, now + kClaim, kSweepBatch));
+  std::vector<Ending> endings;
+  std::vector<Reservation> asked, running;
+  std::vector<TaskId> tasks;
+  for (const Reservation& reservation : expired) {
+    if (!reservation.confirmed) {
+      // Whoever made it died on the way.
+      endings.push_back({.key = reservation.key, .kind = Ending::Kind::kForgotten});
+      continue;
+    }
+    asked.push_back(reservation);
+    tasks.push_back(reservation.key.task);
+  }
+  const std::vector<absl::StatusOr<tq::Task>> read = deps_.tasks.Read(tasks);
+  for (std::size_t i = 0; i < asked.size(); ++i) {
+    const Reservation& reservation = asked[i];
+    const std::int64_t generation = reservation.key.generation;
+    if (!read[i].ok() && read[i].status().code() != absl::StatusCode::kNotFound) continue;
+    const tq::Task* const task = read[i].ok() ? &*read[i] : nullptr;
+    if (task != nullptr && Runs(*task, generation)) {
+      running.push_back(reservation);
+      continue;
+    }
+    const tq::Attempt* const attempt = task == nullptr ? nullptr : FindAttempt(*task, generation);
+    if (attempt != nullptr && attempt->has_usage()) {
+      v1::RouteOutcome outcome;
+      outcome.set_outcome(attempt->outcome());
+      *outcome.mutable_usage() = attempt->usage();
+      endings.push_back(Settle(outcome, reservation).ending);
+      continue;
+    }
+    endings.push_back(
+        {.key = reservation.key,
+         .kind = Ending::Kind::kExpired,
+         .outcome = attempt != nullptr ? static_cast<AttemptOutcome>(attempt->outcome()) : AttemptOutcome::kUnknown});
+  }
+  SY_ASSIGN_OR_RETURN(const EndResult result, End(endings));
+  for (const Ending& ending : endings) deps_.meter.Ended(HowOf(ending.kind), ending.micros);
+  ReleaseCapacity(result.ended);
+  if (!running.empty()) {
+    std::vector<RouteKey> keys;
+    for (const Reservation& reservation : running) keys.push_back(reservation.key);
+    SY_RETURN_IF_ERROR(deps_.store.Renew(keys, Now() + options_.reservation).status());
+    Extend(running);
+  }
+  return static_cast<int>(expired.size());
+}
+
+}  // namespace switchyard::router

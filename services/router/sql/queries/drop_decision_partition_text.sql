@@ -1,0 +1,1 @@
+SELECT format('DROP TABLE IF EXISTS router.%I', $1::text)

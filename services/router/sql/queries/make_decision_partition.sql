@@ -1,0 +1,1 @@
+SELECT router.make_decision_partition($1::date)

@@ -1,0 +1,1 @@
+DELETE FROM router.budget WHERE name = $1
