@@ -252,6 +252,7 @@ TEST(PausedServerTest, SessionGivesUpOnAServerThatHangs) {
   postgres->Resume();
   EXPECT_THAT(session->Execute(kOne), IsError("DATABASE_UNAVAILABLE"));
   connect.connect_timeout = absl::Seconds(20);
+  connect.statement_timeout = absl::Seconds(20);
   EXPECT_THAT(Session::Connect(connect), IsOk());
 }
 

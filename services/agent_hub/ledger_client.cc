@@ -127,8 +127,9 @@ void LedgerClient::OpenSession(const AgentId& agent, const std::vector<TaskRef>&
     task.set_task_id(ref.task.ToString());
     task.set_generation(ref.generation);
   }
+  // Not tried again: by then the agent may have a newer stream, which a late session of the older one would end.
   Call<tv1::OpenSessionRequest, tv1::OpenSessionResponse>(
-      &Async::OpenSession, std::move(request), true,
+      &Async::OpenSession, std::move(request), false,
       [this, done = std::move(done)](absl::StatusOr<tv1::OpenSessionResponse> response) {
         if (!response.ok()) return done(response.status());
         done(ToOpened(*response, caller_.clock().Now()));

@@ -30,6 +30,8 @@ struct AgentLoopOptions {
   std::string software_version;
   std::string host_name;
   std::vector<std::string> capabilities;
+  // Those that come and go, looked for with each test of the back ends; may block.
+  std::function<std::vector<std::string>()> find_capabilities;
   std::map<std::string, std::string> labels;
   // What its back ends bring, besides what every executor speaks.
   std::vector<std::string> features = {"kind.command"};

@@ -152,6 +152,13 @@ std::vector<agent::v1::SelfTest> AgentLoop::State::RunTests() {
   return tests;
 }
 
+std::vector<std::string> AgentLoop::State::FindCapabilities() {
+  std::vector<std::string> all = options.capabilities;
+  if (!options.find_capabilities) return all;
+  for (std::string& found : options.find_capabilities()) all.push_back(std::move(found));
+  return all;
+}
+
 void AgentLoop::State::TestBackends() {
   const absl::Time now = deps.clock.Now();
   if (testing || now < test_at) return;
@@ -159,7 +166,13 @@ void AgentLoop::State::TestBackends() {
   test_at = now + options.self_test_every;
   const absl::Status queued = deps.slow.Run([this] {
     std::vector<agent::v1::SelfTest> tests = RunTests();
-    Post([this, tests = std::move(tests)]() mutable {
+    std::vector<std::string> offered = FindCapabilities();
+    Post([this, tests = std::move(tests), offered = std::move(offered)]() mutable {
+      if (offered != capabilities) {
+        capabilities = std::move(offered);
+        // The first ones go with the hello.
+        capabilities_news = tests_known;
+      }
       for (const agent::v1::SelfTest& test : tests) {
         if (!test.passed())
           LogWarning("a back end fails its test", {{"backend", test.name()}, {"detail", test.message()}});

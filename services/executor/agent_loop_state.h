@@ -110,6 +110,7 @@ struct AgentLoop::State {
   void LookAtHost();
   void TestBackends();
   std::vector<agent::v1::SelfTest> RunTests();
+  std::vector<std::string> FindCapabilities();
   void Publish();
   bool ReadyToLeave();
   absl::Time NextWake() const;
@@ -142,6 +143,8 @@ struct AgentLoop::State {
   std::size_t address = 0;
   absl::Time dial_at = absl::InfinitePast();
   std::vector<agent::v1::SelfTest> self_tests;
+  std::vector<std::string> capabilities;
+  bool capabilities_news = false;
   bool tests_known = false;
   bool tests_news = false;
   bool testing = false;

@@ -53,7 +53,7 @@ agent::v1::AgentMessage AgentLoop::State::MakeHello() const {
   for (const std::string& feature : options.features) hello.add_features(feature);
   hello.set_software_version(options.software_version);
   hello.set_host_name(ToText(options.host_name, 256));
-  for (const std::string& capability : options.capabilities) hello.add_capabilities(capability);
+  for (const std::string& capability : capabilities) hello.add_capabilities(capability);
   hello.mutable_labels()->insert(options.labels.begin(), options.labels.end());
   *hello.mutable_resources() = resources;
   for (const agent::v1::SelfTest& test : self_tests) *hello.add_self_tests() = test;
@@ -64,6 +64,11 @@ agent::v1::AgentMessage AgentLoop::State::MakeHeartbeat(const HeartbeatFacts& fa
   agent::v1::AgentMessage message;
   agent::v1::Heartbeat& heartbeat = *message.mutable_heartbeat() = ToHeartbeat(facts);
   if (std::exchange(resources_news, false)) *heartbeat.mutable_resources() = resources;
+  if (std::exchange(capabilities_news, false)) {
+    for (const std::string& capability : capabilities) {
+      heartbeat.mutable_capabilities()->add_capabilities(capability);
+    }
+  }
   if (std::exchange(tests_news, false)) {
     for (const agent::v1::SelfTest& test : self_tests) *heartbeat.add_self_tests() = test;
   }

@@ -216,6 +216,10 @@ class AgentLoopTest : public ::testing::Test {
     options.capabilities = {"os:linux"};
     options.features = {"kind.command", "kind.prompt", "route_grant"};
     options.farewell = absl::Seconds(1);
+    options.find_capabilities = [this] {
+      MutexLock lock(mutex_);
+      return found_;
+    };
     loop_ = std::make_unique<AgentLoop>(options, AgentLoop::Deps{.clock = clock_,
                                                                  .rng = *rng_,
                                                                  .journal = journal_,
@@ -290,6 +294,8 @@ class AgentLoopTest : public ::testing::Test {
     loop_->Wake();
   }
 
+  Mutex mutex_;
+  std::vector<std::string> found_ ABSL_GUARDED_BY(mutex_);
   testing::FakeClock clock_;
   const std::unique_ptr<Rng> rng_ = MakeSeededRng(1);
   InMemoryJournal journal_;
@@ -563,6 +569,21 @@ TEST_F(AgentLoopTest, AHubThatGrantsNoRoutesIsNotAsked) {
   StartPrompt("t1");
   backend_.AskForRoute("t1");
   EXPECT_EQ(backend_.AwaitRouteAnswer().refusal, "NOT_OFFERED");
+}
+
+TEST_F(AgentLoopTest, WhatItOffersFollowsWhatItFinds) {
+  EXPECT_THAT(Connect().capabilities(), ElementsAre("os:linux"));
+  {
+    MutexLock lock(mutex_);
+    found_ = {"credential:env:KEY"};
+  }
+  PassTime(absl::Minutes(5));
+  agent::v1::Heartbeat heartbeat;
+  while (!heartbeat.has_capabilities()) {
+    PassTime(absl::Seconds(10));
+    heartbeat = hub_.Next(true).heartbeat();
+  }
+  EXPECT_THAT(heartbeat.capabilities().capabilities(), ElementsAre("os:linux", "credential:env:KEY"));
 }
 
 TEST_F(AgentLoopTest, SignsOfLifeAreSentWhereTheyAreWanted) {

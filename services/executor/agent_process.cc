@@ -125,12 +125,13 @@ absl::Status AgentProcess::Parts::Make() {
   }
   if (config.backends().models().enabled()) {
     model_http = std::make_unique<http::HttpClient>(clock, models::ClientOptions(config), &metrics);
-    SY_ASSIGN_OR_RETURN(model_backend, models::MakeModelsBackend(config, *model_http, clock, *rng));
+    SY_ASSIGN_OR_RETURN(model_backend, models::MakeModelsBackend(config, *model_http, clock, *rng, &metrics));
     backends.push_back(model_backend.get());
     for (const char* feature : {"kind.prompt", "route_grant"}) options.features.push_back(feature);
-    for (std::string& capability : models::Capabilities(config.backends().models(), model_backend->credentials())) {
-      options.capabilities.push_back(std::move(capability));
-    }
+    // A secret may be put there, or taken away, while this runs.
+    options.find_capabilities = [this] {
+      return models::Capabilities(config.backends().models(), model_backend->credentials());
+    };
   }
   if (backends.empty()) {
     return InvalidFields({{.field = "backends", .description = "none is enabled: this executor could run nothing"}});

@@ -72,7 +72,6 @@ TEST_F(LocalExecTest, KillsWhatDoesNotListen) {
   const Evidence evidence = Try({"stubborn"});
   EXPECT_EQ(evidence.outcome, Outcome::kTimedOut);
   EXPECT_EQ(evidence.signal, SIGKILL);
-  EXPECT_GE(evidence.ended - evidence.started, absl::Milliseconds(400));
 }
 
 TEST_F(LocalExecTest, ATaskCannotExtendItsTime) {

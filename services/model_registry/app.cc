@@ -23,7 +23,8 @@
 namespace switchyard::model_registry {
 namespace {
 
-constexpr absl::Duration kCheckPeriod = absl::Milliseconds(100);
+// Also how late watchers hear of a place that became free, and nobody uses it before.
+constexpr absl::Duration kCheckPeriod = absl::Milliseconds(20);
 constexpr absl::Duration kSyncPeriod = absl::Seconds(1);
 constexpr absl::Duration kFilePeriod = absl::Seconds(2);
 constexpr absl::Duration kForgetPeriod = absl::Minutes(1);

@@ -116,6 +116,7 @@ ReserveOutcome InMemoryRouteStore::ReserveOne(const NewReservation& wanted, absl
   for (const PeriodKey& key : charges) Count(key, 0, reservation.micros, change);
   charges_[reservation.key] = std::move(charges);
   held_[reservation.key] = reservation;
+  claims_.erase(reservation.key);
   if (DecisionRecord* const record = wanted.replaces ? RecordOf(reservation.key, reservation.decision) : nullptr) {
     record->model = reservation.model;
     record->fallback = wanted.fallback;
@@ -148,7 +149,7 @@ absl::StatusOr<std::vector<RouteKey>> InMemoryRouteStore::Confirm(absl::Span<con
       continue;
     }
     held->second.confirmed = true;
-    held->second.expire_time = std::max(held->second.expire_time, expire_time);
+    held->second.expire_time = expire_time;
   }
   return lost;
 }
@@ -235,22 +236,20 @@ absl::StatusOr<std::vector<FoundReservation>> InMemoryRouteStore::Find(absl::Spa
   return found;
 }
 
-absl::StatusOr<std::vector<Reservation>> InMemoryRouteStore::ClaimExpired(absl::Time now, absl::Time until, int limit) {
+absl::StatusOr<std::vector<Reservation>> InMemoryRouteStore::ClaimEnding(absl::Time before, absl::Time now,
+                                                                         absl::Time until, int limit) {
   MutexLock lock(mutex_);
   SY_RETURN_IF_ERROR(Available());
-  std::vector<Reservation*> expired;
-  for (auto& [key, held] : held_) {
-    if (held.expire_time <= now) expired.push_back(&held);
+  std::vector<Reservation> ending;
+  for (const auto& [key, held] : held_) {
+    const auto claim = claims_.find(key);
+    if (held.expire_time <= before && (claim == claims_.end() || claim->second <= now)) ending.push_back(held);
   }
-  std::stable_sort(expired.begin(), expired.end(),
-                   [](const Reservation* a, const Reservation* b) { return a->expire_time < b->expire_time; });
-  std::vector<Reservation> claimed;
-  for (Reservation* const held : expired) {
-    if (static_cast<int>(claimed.size()) == limit) break;
-    held->expire_time = until;
-    claimed.push_back(*held);
-  }
-  return claimed;
+  std::stable_sort(ending.begin(), ending.end(),
+                   [](const Reservation& a, const Reservation& b) { return a.expire_time < b.expire_time; });
+  if (static_cast<int>(ending.size()) > limit) ending.resize(static_cast<std::size_t>(limit));
+  for (const Reservation& claimed : ending) claims_[claimed.key] = until;
+  return ending;
 }
 
 absl::StatusOr<std::int64_t> InMemoryRouteStore::CountHeld() {

@@ -20,7 +20,8 @@ class InMemoryRouteStore final : public RouteStore {
   absl::StatusOr<EndResult> End(absl::Span<const Ending> endings, absl::Time now) override;
   absl::StatusOr<std::vector<Reservation>> Renew(absl::Span<const RouteKey> keys, absl::Time expire_time) override;
   absl::StatusOr<std::vector<FoundReservation>> Find(absl::Span<const RouteKey> keys) override;
-  absl::StatusOr<std::vector<Reservation>> ClaimExpired(absl::Time now, absl::Time until, int limit) override;
+  absl::StatusOr<std::vector<Reservation>> ClaimEnding(absl::Time before, absl::Time now, absl::Time until,
+                                                       int limit) override;
   absl::StatusOr<std::int64_t> CountHeld() override;
   absl::StatusOr<std::vector<DecisionRecord>> ListDecisions(const DecisionQuery& query) override;
   absl::StatusOr<StoredBudget> SetBudget(const BudgetSpec& budget, const Uuid& fresh, std::size_t most,
@@ -61,6 +62,7 @@ class InMemoryRouteStore final : public RouteStore {
   std::map<std::string, Budget> budgets_ ABSL_GUARDED_BY(mutex_);
   std::map<PeriodKey, Period> periods_ ABSL_GUARDED_BY(mutex_);
   std::map<RouteKey, Reservation> held_ ABSL_GUARDED_BY(mutex_);
+  std::map<RouteKey, absl::Time> claims_ ABSL_GUARDED_BY(mutex_);
   std::map<RouteKey, std::set<PeriodKey>> charges_ ABSL_GUARDED_BY(mutex_);
   std::vector<DecisionRecord> records_ ABSL_GUARDED_BY(mutex_);
 };

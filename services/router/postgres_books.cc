@@ -21,16 +21,16 @@ Reservation ToReservation(const pg::Row& row) {
           .expire_time = row.Time(9)};
 }
 
-absl::Status LockTasks(pg::Session& session, const KeyArrays& keys) {
-  pg::Params params;
-  params.Add(keys.tasks);
-  return session.Execute(sql::kLockTasks, params).status();
+absl::StatusOr<std::vector<pg::Result>> Pipeline::Run(pg::Session& session) const {
+  std::vector<pg::Session::Call> calls;
+  for (const auto& [statement, params] : parts_) calls.push_back({statement, &params});
+  if (calls.empty()) return std::vector<pg::Result>();
+  return session.ExecuteAll(calls);
 }
 
-absl::StatusOr<std::map<RouteKey, Reservation>> FindHeld(pg::Session& session, const KeyArrays& keys) {
-  pg::Params params;
-  params.Add(keys.tasks).Add(keys.generations);
-  SY_ASSIGN_OR_RETURN(const pg::Result rows, session.Execute(sql::kFindHolds, params));
+namespace {
+
+std::map<RouteKey, Reservation> ToHeld(const pg::Result& rows) {
   std::map<RouteKey, Reservation> found;
   for (const pg::Row row : rows) {
     Reservation reservation = ToReservation(row);
@@ -39,15 +39,44 @@ absl::StatusOr<std::map<RouteKey, Reservation>> FindHeld(pg::Session& session, c
   return found;
 }
 
-absl::StatusOr<std::map<RouteKey, std::set<PeriodKey>>> FindCharges(pg::Session& session, const KeyArrays& keys) {
+void AddBooks(const KeyArrays& keys, Pipeline& pipeline) {
+  pipeline.Add(sql::kLockTasks).Add(keys.tasks);
+  pipeline.Add(sql::kFindHolds).Add(keys.tasks).Add(keys.generations);
+  pipeline.Add(sql::kFindCharges).Add(keys.tasks).Add(keys.generations);
+}
+
+TaskBooks ToBooks(const std::vector<pg::Result>& answers) {
+  TaskBooks books{.held = ToHeld(answers[1]), .charges = {}};
+  for (const pg::Row row : answers[2]) {
+    books.charges[{row.GetId<TaskId>(0), row.Int64(1)}].insert({row.GetId<BudgetId>(2), row.Time(3)});
+  }
+  return books;
+}
+
+}  // namespace
+
+absl::StatusOr<std::map<RouteKey, Reservation>> FindHeld(pg::Session& session, const KeyArrays& keys) {
   pg::Params params;
   params.Add(keys.tasks).Add(keys.generations);
-  SY_ASSIGN_OR_RETURN(const pg::Result rows, session.Execute(sql::kFindCharges, params));
-  std::map<RouteKey, std::set<PeriodKey>> found;
-  for (const pg::Row row : rows) {
-    found[{row.GetId<TaskId>(0), row.Int64(1)}].insert({row.GetId<BudgetId>(2), row.Time(3)});
-  }
-  return found;
+  SY_ASSIGN_OR_RETURN(const pg::Result rows, session.Execute(sql::kFindHolds, params));
+  return ToHeld(rows);
+}
+
+absl::StatusOr<TaskBooks> LockBooks(pg::Session& session, const KeyArrays& keys) {
+  Pipeline pipeline;
+  AddBooks(keys, pipeline);
+  SY_ASSIGN_OR_RETURN(const std::vector<pg::Result> answers, pipeline.Run(session));
+  return ToBooks(answers);
+}
+
+absl::StatusOr<TaskBooks> LockBooks(pg::Session& session, const KeyArrays& keys, const pg::Params& spenders,
+                                    pg::Result& applying) {
+  Pipeline pipeline;
+  AddBooks(keys, pipeline);
+  pipeline.Add(sql::kApplyingBudgets) = spenders;
+  SY_ASSIGN_OR_RETURN(std::vector<pg::Result> answers, pipeline.Run(session));
+  applying = std::move(answers[3]);
+  return ToBooks(answers);
 }
 
 absl::StatusOr<std::map<RouteKey, Reservation>> FindExpired(pg::Session& session, absl::Span<const RouteKey> keys) {
@@ -83,11 +112,11 @@ absl::Status Periods::Lock(pg::Session& session, const std::set<PeriodKey>& keys
     budgets.Append(budget);
     starts.Append(start);
   }
-  pg::Params params;
-  params.Add(budgets).Add(starts);
-  SY_RETURN_IF_ERROR(session.Execute(sql::kMakePeriods, params).status());
-  SY_ASSIGN_OR_RETURN(const pg::Result rows, session.Execute(sql::kLockPeriods, params));
-  for (const pg::Row row : rows) {
+  Pipeline pipeline;
+  pipeline.Add(sql::kMakePeriods).Add(budgets).Add(starts);
+  pipeline.Add(sql::kLockPeriods).Add(budgets).Add(starts);
+  SY_ASSIGN_OR_RETURN(const std::vector<pg::Result> answers, pipeline.Run(session));
+  for (const pg::Row row : answers[1]) {
     Row made;
     made.state.spent_micros = row.Int64(2);
     made.state.held_micros = row.Int64(3);
@@ -122,23 +151,17 @@ void Periods::Count(const PeriodKey& key, std::int64_t spent, std::int64_t held,
   change.exceeded.insert(change.exceeded.end(), passed.exceeded.begin(), passed.exceeded.end());
 }
 
-absl::Status Periods::Store(pg::Session& session) const {
-  pg::UuidArray budgets;
-  pg::TimeArray starts;
-  pg::Int64Array spent, held;
-  pg::BoolArray warned;
+void Periods::Store(Pipeline& pipeline) {
   for (const auto& [key, row] : rows_) {
     if (!row.changed) continue;
-    budgets.Append(key.first);
-    starts.Append(key.second);
-    spent.Append(row.state.spent_micros);
-    held.Append(row.state.held_micros);
-    warned.Append(row.warned);
+    budgets_.Append(key.first);
+    starts_.Append(key.second);
+    spent_.Append(row.state.spent_micros);
+    held_.Append(row.state.held_micros);
+    warned_.Append(row.warned);
   }
-  if (budgets.size() == 0) return absl::OkStatus();
-  pg::Params params;
-  params.Add(budgets).Add(starts).Add(spent).Add(held).Add(warned);
-  return session.Execute(sql::kStorePeriods, params).status();
+  if (budgets_.size() == 0) return;
+  pipeline.Add(sql::kStorePeriods).Add(budgets_).Add(starts_).Add(spent_).Add(held_).Add(warned_);
 }
 
 }  // namespace switchyard::router

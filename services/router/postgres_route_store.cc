@@ -14,28 +14,30 @@ namespace {
 
 using Kind = ReserveOutcome::Kind;
 
-// The budgets that each item counts against now.
-absl::StatusOr<std::vector<std::set<PeriodKey>>> FindApplying(pg::Session& session,
-                                                              absl::Span<const NewReservation> wanted, absl::Time now) {
-  std::vector<std::set<PeriodKey>> applying(wanted.size());
-  pg::TextArray projects, providers, models;
-  bool any = false;
-  for (const NewReservation& one : wanted) {
-    projects.Append(one.project);
-    providers.Append(one.provider);
-    models.Append(one.canonical_model);
-    any = any || one.reservation.micros > 0;
+// Whom each item counts as.
+struct Spenders {
+  explicit Spenders(absl::Span<const NewReservation> wanted) {
+    for (const NewReservation& one : wanted) {
+      projects.Append(one.project);
+      providers.Append(one.provider);
+      models.Append(one.canonical_model);
+    }
+    params.Add(projects).Add(providers).Add(models);
   }
-  if (!any) return applying;
+  pg::TextArray projects, providers, models;
   pg::Params params;
-  params.Add(projects).Add(providers).Add(models);
-  SY_ASSIGN_OR_RETURN(const pg::Result rows, session.Execute(sql::kApplyingBudgets, params));
-  for (const pg::Row row : rows) {
+};
+
+// The periods of budgets that each item counts in now; what costs nothing counts in none.
+std::vector<std::set<PeriodKey>> ToPeriods(const pg::Result& applying, absl::Span<const NewReservation> wanted,
+                                           absl::Time now) {
+  std::vector<std::set<PeriodKey>> periods(wanted.size());
+  for (const pg::Row row : applying) {
     const auto item = static_cast<std::size_t>(row.Int64(0));
     if (wanted[item].reservation.micros == 0) continue;
-    applying[item].insert({row.GetId<BudgetId>(1), BoundsOf(static_cast<BudgetPeriod>(row.Int64(2)), now).start});
+    periods[item].insert({row.GetId<BudgetId>(1), BoundsOf(static_cast<BudgetPeriod>(row.Int64(2)), now).start});
   }
-  return applying;
+  return periods;
 }
 
 // Rows to be written by one Reserve.
@@ -75,43 +77,33 @@ struct ReserveWrites {
     forgotten_times.Append(reservation.decision_time);
   }
 
-  absl::Status Write(pg::Session& session, absl::Time now) const {
+  // Must outlive the run.
+  void Write(absl::Time now, Pipeline& pipeline) const {
     if (uncharged.tasks.size() > 0) {
-      pg::Params params;
-      params.Add(uncharged.tasks).Add(uncharged.generations);
-      SY_RETURN_IF_ERROR(session.Execute(sql::kDeleteCharges, params).status());
+      pipeline.Add(sql::kDeleteCharges).Add(uncharged.tasks).Add(uncharged.generations);
     }
     if (forgotten.tasks.size() > 0) {
-      pg::Params keys;
-      keys.Add(forgotten.tasks).Add(forgotten.generations);
-      SY_RETURN_IF_ERROR(session.Execute(sql::kDeleteHolds, keys).status());
-      keys.Add(forgotten_decisions).Add(forgotten_times);
-      SY_RETURN_IF_ERROR(session.Execute(sql::kDeleteDecisions, keys).status());
+      pipeline.Add(sql::kDeleteHolds).Add(forgotten.tasks).Add(forgotten.generations);
+      pg::Params& records = pipeline.Add(sql::kDeleteDecisions).Add(forgotten.tasks).Add(forgotten.generations);
+      records.Add(forgotten_decisions).Add(forgotten_times);
     }
-    if (tasks.size() == 0) return absl::OkStatus();
-    pg::Params holds;
-    holds.Add(tasks).Add(generations).Add(decisions).Add(times).Add(endpoints).Add(models).Add(micros).Add(routings);
-    holds.Add(confirmed).Add(expires);
-    SY_RETURN_IF_ERROR(session.Execute(sql::kPutHolds, holds).status());
+    if (tasks.size() == 0) return;
+    pg::Params& holds = pipeline.Add(sql::kPutHolds).Add(tasks).Add(generations).Add(decisions).Add(times);
+    holds.Add(endpoints).Add(models).Add(micros).Add(routings).Add(confirmed).Add(expires);
     if (charged.tasks.size() > 0) {
-      pg::Params charges;
-      charges.Add(charged.tasks).Add(charged.generations).Add(charge_budgets).Add(charge_starts).Add(now);
-      SY_RETURN_IF_ERROR(session.Execute(sql::kPutCharges, charges).status());
+      pg::Params& charges = pipeline.Add(sql::kPutCharges).Add(charged.tasks).Add(charged.generations);
+      charges.Add(charge_budgets).Add(charge_starts).Add(now);
     }
     if (added.keys.tasks.size() > 0) {
-      pg::Params records;
-      records.Add(added.keys.tasks).Add(added.keys.generations).Add(added.decisions).Add(added.times);
-      records.Add(added.projects).Add(added.models).Add(added.fallbacks).Add(added.explanations).Add(added.routings);
-      records.Add(added.micros);
-      SY_RETURN_IF_ERROR(session.Execute(sql::kAddDecisions, records).status());
+      pg::Params& records = pipeline.Add(sql::kAddDecisions).Add(added.keys.tasks).Add(added.keys.generations);
+      records.Add(added.decisions).Add(added.times).Add(added.projects).Add(added.models).Add(added.fallbacks);
+      records.Add(added.explanations).Add(added.routings).Add(added.micros);
     }
     if (changed.keys.tasks.size() > 0) {
-      pg::Params records;
-      records.Add(changed.keys.tasks).Add(changed.keys.generations).Add(changed.decisions).Add(changed.times);
-      records.Add(changed.models).Add(changed.fallbacks).Add(changed.routings).Add(changed.micros);
-      SY_RETURN_IF_ERROR(session.Execute(sql::kChangeDecisions, records).status());
+      pg::Params& records = pipeline.Add(sql::kChangeDecisions).Add(changed.keys.tasks).Add(changed.keys.generations);
+      records.Add(changed.decisions).Add(changed.times).Add(changed.models).Add(changed.fallbacks);
+      records.Add(changed.routings).Add(changed.micros);
     }
-    return absl::OkStatus();
   }
 
   struct Records {
@@ -187,13 +179,15 @@ absl::StatusOr<ReserveResult> PostgresRouteStore::Reserve(absl::Span<const NewRe
   if (reservations.empty()) return result;
   KeyArrays keys;
   for (const NewReservation& wanted : reservations) keys.Append(wanted.reservation.key);
+  const Spenders spenders(reservations);
   SY_RETURN_IF_ERROR(pool_.Transact([&](pg::Session& session) -> absl::Status {
     result = ReserveResult();
-    SY_RETURN_IF_ERROR(LockTasks(session, keys));
     ReserveBatch batch;
-    SY_ASSIGN_OR_RETURN(batch.held, FindHeld(session, keys));
-    SY_ASSIGN_OR_RETURN(batch.charges, FindCharges(session, keys));
-    SY_ASSIGN_OR_RETURN(const std::vector<std::set<PeriodKey>> applying, FindApplying(session, reservations, now));
+    pg::Result budgets;
+    SY_ASSIGN_OR_RETURN(TaskBooks books, LockBooks(session, keys, spenders.params, budgets));
+    batch.held = std::move(books.held);
+    batch.charges = std::move(books.charges);
+    const std::vector<std::set<PeriodKey>> applying = ToPeriods(budgets, reservations, now);
     std::set<PeriodKey> touched;
     for (const std::set<PeriodKey>& periods : applying) touched.insert(periods.begin(), periods.end());
     for (const auto& [key, periods] : batch.charges) touched.insert(periods.begin(), periods.end());
@@ -201,9 +195,11 @@ absl::StatusOr<ReserveResult> PostgresRouteStore::Reserve(absl::Span<const NewRe
     for (std::size_t i = 0; i < reservations.size(); ++i) {
       result.outcomes.push_back(batch.ReserveOne(reservations[i], applying[i], now));
     }
-    SY_RETURN_IF_ERROR(batch.periods.Store(session));
     result.change = std::move(batch.change);
-    return batch.writes.Write(session, now);
+    Pipeline pipeline;
+    batch.periods.Store(pipeline);
+    batch.writes.Write(now, pipeline);
+    return pipeline.Run(session).status();
   }));
   return result;
 }
@@ -240,14 +236,13 @@ absl::StatusOr<EndResult> PostgresRouteStore::End(absl::Span<const Ending> endin
   for (const Ending& ending : endings) keys.Append(ending.key);
   SY_RETURN_IF_ERROR(pool_.Transact([&](pg::Session& session) -> absl::Status {
     result = EndResult();
-    SY_RETURN_IF_ERROR(LockTasks(session, keys));
-    SY_ASSIGN_OR_RETURN(auto held, FindHeld(session, keys));
+    SY_ASSIGN_OR_RETURN(TaskBooks books, LockBooks(session, keys));
+    auto& [held, charges] = books;
     std::vector<RouteKey> perhaps_expired;
     for (const Ending& ending : endings) {
       if (ending.kind == Ending::Kind::kSettled && held.count(ending.key) == 0) perhaps_expired.push_back(ending.key);
     }
     SY_ASSIGN_OR_RETURN(auto expired, FindExpired(session, perhaps_expired));
-    SY_ASSIGN_OR_RETURN(auto charges, FindCharges(session, keys));
     std::set<PeriodKey> touched;
     for (const auto& [key, periods] : charges) {
       if (held.count(key) > 0 || expired.count(key) > 0) touched.insert(periods.begin(), periods.end());
@@ -291,27 +286,22 @@ absl::StatusOr<EndResult> PostgresRouteStore::End(absl::Span<const Ending> endin
       expired.erase(ending.key);
       result.ended.push_back(std::move(reservation));
     }
-    SY_RETURN_IF_ERROR(periods.Store(session));
+    Pipeline pipeline;
+    periods.Store(pipeline);
     if (uncharged.tasks.size() > 0) {
-      pg::Params params;
-      params.Add(uncharged.tasks).Add(uncharged.generations);
-      SY_RETURN_IF_ERROR(session.Execute(sql::kDeleteCharges, params).status());
+      pipeline.Add(sql::kDeleteCharges).Add(uncharged.tasks).Add(uncharged.generations);
     }
-    if (gone.tasks.size() > 0) {
-      pg::Params params;
-      params.Add(gone.tasks).Add(gone.generations);
-      SY_RETURN_IF_ERROR(session.Execute(sql::kDeleteHolds, params).status());
-    }
+    if (gone.tasks.size() > 0) pipeline.Add(sql::kDeleteHolds).Add(gone.tasks).Add(gone.generations);
     if (forgotten.tasks.size() > 0) {
-      pg::Params params;
-      params.Add(forgotten.tasks).Add(forgotten.generations).Add(forgotten_decisions).Add(forgotten_times);
-      SY_RETURN_IF_ERROR(session.Execute(sql::kDeleteDecisions, params).status());
+      pg::Params& records = pipeline.Add(sql::kDeleteDecisions).Add(forgotten.tasks).Add(forgotten.generations);
+      records.Add(forgotten_decisions).Add(forgotten_times);
     }
-    if (ended.tasks.size() == 0) return absl::OkStatus();
-    pg::Params params;
-    params.Add(ended.tasks).Add(ended.generations).Add(ended_decisions).Add(ended_times).Add(states).Add(outcomes);
-    params.Add(usages).Add(settled).Add(mismatches).Add(now);
-    return session.Execute(sql::kEndDecisions, params).status();
+    if (ended.tasks.size() > 0) {
+      pg::Params& records = pipeline.Add(sql::kEndDecisions).Add(ended.tasks).Add(ended.generations);
+      records.Add(ended_decisions).Add(ended_times).Add(states).Add(outcomes).Add(usages).Add(settled);
+      records.Add(mismatches).Add(now);
+    }
+    return pipeline.Run(session).status();
   }));
   return result;
 }
@@ -350,10 +340,11 @@ absl::StatusOr<std::vector<FoundReservation>> PostgresRouteStore::Find(absl::Spa
   return found;
 }
 
-absl::StatusOr<std::vector<Reservation>> PostgresRouteStore::ClaimExpired(absl::Time now, absl::Time until, int limit) {
+absl::StatusOr<std::vector<Reservation>> PostgresRouteStore::ClaimEnding(absl::Time before, absl::Time now,
+                                                                         absl::Time until, int limit) {
   pg::Params params;
-  params.Add(now).Add(until).Add(static_cast<std::int64_t>(limit));
-  SY_ASSIGN_OR_RETURN(const pg::Result rows, pool_.Execute(sql::kClaimExpiredHolds, params));
+  params.Add(before).Add(now).Add(until).Add(static_cast<std::int64_t>(limit));
+  SY_ASSIGN_OR_RETURN(const pg::Result rows, pool_.Execute(sql::kClaimEndingHolds, params));
   std::vector<Reservation> claimed;
   for (const pg::Row row : rows) claimed.push_back(ToReservation(row));
   return claimed;

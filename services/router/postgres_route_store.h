@@ -22,7 +22,8 @@ class PostgresRouteStore final : public RouteStore {
   absl::StatusOr<EndResult> End(absl::Span<const Ending> endings, absl::Time now) override;
   absl::StatusOr<std::vector<Reservation>> Renew(absl::Span<const RouteKey> keys, absl::Time expire_time) override;
   absl::StatusOr<std::vector<FoundReservation>> Find(absl::Span<const RouteKey> keys) override;
-  absl::StatusOr<std::vector<Reservation>> ClaimExpired(absl::Time now, absl::Time until, int limit) override;
+  absl::StatusOr<std::vector<Reservation>> ClaimEnding(absl::Time before, absl::Time now, absl::Time until,
+                                                       int limit) override;
   absl::StatusOr<std::int64_t> CountHeld() override;
   absl::StatusOr<std::vector<DecisionRecord>> ListDecisions(const DecisionQuery& query) override;
   absl::StatusOr<StoredBudget> SetBudget(const BudgetSpec& budget, const Uuid& fresh, std::size_t most,

@@ -177,9 +177,9 @@ class RouteStore {
   // Of what is confirmed, as it is then; never shortened.
   virtual absl::StatusOr<std::vector<Reservation>> Renew(absl::Span<const RouteKey> keys, absl::Time expire_time) = 0;
   virtual absl::StatusOr<std::vector<FoundReservation>> Find(absl::Span<const RouteKey> keys) = 0;
-  // Those that ended before `now`, oldest first; for this caller alone until `until`, which becomes their end. As they
-  // were, but for that.
-  virtual absl::StatusOr<std::vector<Reservation>> ClaimExpired(absl::Time now, absl::Time until, int limit) = 0;
+  // Those that end by `before`, oldest first; to this caller alone until `until`.
+  virtual absl::StatusOr<std::vector<Reservation>> ClaimEnding(absl::Time before, absl::Time now, absl::Time until,
+                                                               int limit) = 0;
   virtual absl::StatusOr<std::int64_t> CountHeld() = 0;
 
   // Newest first.

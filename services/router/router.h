@@ -64,8 +64,8 @@ class Router {
   absl::Status RemoveBudget(std::string_view name);
   absl::Status ListBudgets(v1::ListBudgetsResponse& response);
 
-  // Looks after reservations that nobody renewed, once: what runs is kept, what ended is settled, the rest given back.
-  // How many it looked at.
+  // Looks after reservations that nobody renews, once: what runs is kept, ahead of its end; what ended is settled, the
+  // rest given back. How many it looked at.
   absl::StatusOr<int> Sweep();
   // Takes over what was spent and held, by whichever replica.
   absl::Status SyncBudgets();
@@ -74,11 +74,15 @@ class Router {
   struct Pending;
   struct Settled;
 
+  absl::StatusOr<int> SweepSome();
   absl::Time Now() const;
   v1::RouteHold HoldFor(v1::HoldCode code, std::string_view message) const;
   // A decision of this item, kept or made anew for the agent; else `hold` is set.
   KeptDecisionPtr DecisionFor(const v1::ReserveItem& item, const absl::StatusOr<TaskReader::KnownPtr>* known,
                               const RouteView::Now& now, v1::RouteHold* hold);
+  // Of what the agent of the item offers. Null when there is none; `hold`, unless it is null, says why.
+  KeptDecisionPtr DecideFor(const v1::ReserveItem& item, const DecisionId& id, const TaskReader::KnownPtr& known,
+                            const RouteView::Now& now, v1::RouteHold* hold);
   absl::Status AnswerWhatIsHeld(const v1::ReserveRoutesRequest& request, const std::vector<bool>& remembered,
                                 v1::ReserveRoutesResponse& response);
   // The next candidate of each is put to the store, then to the registry; those that are through leave the list.

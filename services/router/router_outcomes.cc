@@ -1,6 +1,7 @@
 // What came of assignments, as hubs tell it or as the task queue has it.
 #include <algorithm>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "libs/base/log.h"
@@ -19,8 +20,11 @@ namespace mr = model_registry::v1;
 namespace tq = task_queue::v1;
 
 constexpr int kSweepBatch = 100;
+constexpr int kSweepTurns = 50;
+// Reservations are looked after when this part of their time is left.
+constexpr int kLookAhead = 3;
 // How long a replica that looks after a reservation has it to itself.
-constexpr absl::Duration kClaim = absl::Seconds(30);
+constexpr absl::Duration kClaim = absl::Seconds(15);
 
 const char* HowOf(Ending::Kind kind) {
   switch (kind) {
@@ -130,20 +134,22 @@ absl::Status Router::Report(const v1::ReportOutcomesRequest& request, v1::Report
   return absl::OkStatus();
 }
 
-absl::StatusOr<int> Router::Sweep() {
+absl::StatusOr<int> Router::SweepSome() {
   const absl::Time now = Now();
-  SY_ASSIGN_OR_RETURN(const std::vector<Reservation> expired, deps_.store.ClaimExpired(now, now + kClaim, kSweepBatch));
+  // Ahead of its end, so that what runs never loses its place.
+  SY_ASSIGN_OR_RETURN(const std::vector<Reservation> ending,
+                      deps_.store.ClaimEnding(now + options_.reservation / kLookAhead, now, now + kClaim, kSweepBatch));
   std::vector<Ending> endings;
   std::vector<Reservation> asked, running;
   std::vector<TaskId> tasks;
-  for (const Reservation& reservation : expired) {
-    if (!reservation.confirmed) {
+  for (const Reservation& reservation : ending) {
+    if (reservation.confirmed) {
+      asked.push_back(reservation);
+      tasks.push_back(reservation.key.task);
+    } else if (reservation.expire_time <= now) {
       // Whoever made it died on the way.
       endings.push_back({.key = reservation.key, .kind = Ending::Kind::kForgotten});
-      continue;
     }
-    asked.push_back(reservation);
-    tasks.push_back(reservation.key.task);
   }
   const std::vector<absl::StatusOr<tq::Task>> read = deps_.tasks.Read(tasks);
   for (std::size_t i = 0; i < asked.size(); ++i) {
@@ -155,12 +161,15 @@ absl::StatusOr<int> Router::Sweep() {
       running.push_back(reservation);
       continue;
     }
+    if (reservation.expire_time > now) continue;
     const tq::Attempt* const attempt = task == nullptr ? nullptr : FindAttempt(*task, generation);
     if (attempt != nullptr && attempt->has_usage()) {
       v1::RouteOutcome outcome;
       outcome.set_outcome(attempt->outcome());
       *outcome.mutable_usage() = attempt->usage();
-      endings.push_back(Settle(outcome, reservation).ending);
+      const Settled settled = Settle(outcome, reservation);
+      if (settled.ending.mismatch) deps_.meter.Mismatch(reservation.key, settled.routing, attempt->usage().model());
+      endings.push_back(settled.ending);
       continue;
     }
     endings.push_back(
@@ -169,7 +178,12 @@ absl::StatusOr<int> Router::Sweep() {
          .outcome = attempt != nullptr ? static_cast<AttemptOutcome>(attempt->outcome()) : AttemptOutcome::kUnknown});
   }
   SY_ASSIGN_OR_RETURN(const EndResult result, End(endings));
-  for (const Ending& ending : endings) deps_.meter.Ended(HowOf(ending.kind), ending.micros);
+  std::set<RouteKey> ended;
+  for (const Reservation& reservation : result.ended) ended.insert(reservation.key);
+  for (const Ending& one : endings) {
+    // The others were told meanwhile.
+    if (ended.count(one.key) > 0) deps_.meter.Ended(HowOf(one.kind), one.micros);
+  }
   ReleaseCapacity(result.ended);
   if (!running.empty()) {
     std::vector<RouteKey> keys;
@@ -177,7 +191,17 @@ absl::StatusOr<int> Router::Sweep() {
     SY_RETURN_IF_ERROR(deps_.store.Renew(keys, Now() + options_.reservation).status());
     Extend(running);
   }
-  return static_cast<int>(expired.size());
+  return static_cast<int>(ending.size());
+}
+
+absl::StatusOr<int> Router::Sweep() {
+  int all = 0;
+  for (int turn = 0; turn < kSweepTurns; ++turn) {
+    SY_ASSIGN_OR_RETURN(const int some, SweepSome());
+    all += some;
+    if (some < kSweepBatch) break;
+  }
+  return all;
 }
 
 }  // namespace switchyard::router

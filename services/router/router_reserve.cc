@@ -95,8 +95,15 @@ KeptDecisionPtr Router::DecisionFor(const v1::ReserveItem& item, const absl::Sta
   const absl::Time now = Now();
   const absl::StatusOr<DecisionId> id = DecisionId::Parse(item.decision_id());
   const TaskId task = TaskId::Parse(item.task_id()).value_or(TaskId());
-  if (id.ok()) {
-    if (KeptDecisionPtr kept = kept_.Find(*id, now); kept != nullptr && kept->task == task) return kept;
+  const KeptDecisionPtr kept = id.ok() ? kept_.Find(*id, now) : nullptr;
+  if (kept != nullptr && kept->task == task) {
+    // Now the agent is known: what it has opens more candidates than any agent would, and they may fare otherwise by
+    // now.
+    if (!kept->decision.candidates.empty() && !view.stale) {
+      KeptDecisionPtr anew = DecideFor(item, kept->id, kept->known, view, nullptr);
+      if (anew != nullptr) return anew;
+    }
+    return kept;
   }
   if (known == nullptr) return nullptr;
   if (!known->ok()) {
@@ -109,18 +116,24 @@ KeptDecisionPtr Router::DecisionFor(const v1::ReserveItem& item, const absl::Sta
     return nullptr;
   }
   // Another replica decided, or this one long ago.
+  return DecideFor(item, deps_.ids.New<DecisionId>(), **known, view, hold);
+}
+
+KeptDecisionPtr Router::DecideFor(const v1::ReserveItem& item, const DecisionId& id, const TaskReader::KnownPtr& known,
+                                  const RouteView::Now& view, v1::RouteHold* hold) {
+  const absl::Time now = Now();
   const Reach reach = view.snapshot->ReachOf(std::vector<std::string>(item.offered().begin(), item.offered().end()));
   DecideResult decided =
-      Decide((**known)->facts,
+      Decide(known->facts,
              {.snapshot = *view.snapshot, .budgets = *view.budgets, .reach = reach, .now = now, .one_agent = true});
   if (const Hold* const found = std::get_if<Hold>(&decided)) {
-    ToProto(*found, *hold);
+    if (hold != nullptr) ToProto(*found, *hold);
     return nullptr;
   }
-  return std::make_shared<KeptDecision>(KeptDecision{.id = deps_.ids.New<DecisionId>(),
-                                                     .task = task,
+  return std::make_shared<KeptDecision>(KeptDecision{.id = id,
+                                                     .task = TaskId::Parse(item.task_id()).value_or(TaskId()),
                                                      .snapshot = view.snapshot,
-                                                     .known = **known,
+                                                     .known = known,
                                                      .decision = std::get<Decision>(std::move(decided)),
                                                      .decide_time = now,
                                                      .valid_until = now});

@@ -131,6 +131,17 @@ TEST_F(RouterTest, GoesOnToTheNextCandidateWhenTheFirstIsFull) {
   EXPECT_THAT(metrics.Text(), HasSubstr("switchyard_router_fallbacks_total{reason=\"no_capacity\"} 1"));
 }
 
+TEST_F(RouterTest, OpensTheCandidatesThatTheAgentOfTheReservationHas) {
+  Put(Waiting(1));
+  const v1::RouteDecision decision = Route(1).decision();
+  EXPECT_EQ(decision.candidates_size(), 1) << "no agent is known, so none may need another key";
+  capacity.SetCapacity(decision.candidates(0).endpoint_id(), 0);
+  SY_ASSERT_OK_AND_ASSIGN(const v1::ReserveResult result, Reserve(Item(1, 1, decision.decision_id())));
+  ASSERT_TRUE(result.has_routing()) << result.DebugString();
+  EXPECT_EQ(result.routing().decision_id(), decision.decision_id());
+  EXPECT_EQ(result.routing().fallback_reason(), "NO_CAPACITY");
+}
+
 TEST_F(RouterTest, HoldsATaskForWhichThereIsNoCapacityAndKeepsNothing) {
   SetBudget("all", 100'000'000);
   for (const char* const endpoint : {"box", "alpha", "beta"}) capacity.SetCapacity(IdOf(endpoint), 0);
@@ -303,6 +314,23 @@ TEST_F(RouterTest, KeepsWhatRunsThoughNobodyRenewedIt) {
   EXPECT_EQ(capacity.held(routing.endpoint().endpoint_id()), 1);
 }
 
+TEST_F(RouterTest, RenewsWhatRunsBeforeItEnds) {
+  Assign(1);
+  Assign(2);
+  task_queue::v1::Task running = Waiting(1);
+  running.set_state(task_queue::v1::TASK_STATE_RUNNING);
+  running.set_generation(1);
+  Put(running);
+  clock.Advance(absl::Seconds(45));
+  EXPECT_THAT(router.Sweep(), testing::IsOkAndHolds(2));
+  for (const v1::Decision& decision : Decisions()) EXPECT_EQ(decision.state(), v1::DECISION_STATE_HELD);
+  clock.Advance(absl::Seconds(16));
+  EXPECT_THAT(router.Sweep(), testing::IsOkAndHolds(1)) << "the other one, which has ended by now";
+  EXPECT_EQ(Decisions().at(0).task_id(), TaskName(2));
+  EXPECT_EQ(Decisions().at(0).state(), v1::DECISION_STATE_EXPIRED);
+  EXPECT_EQ(Decisions().at(1).state(), v1::DECISION_STATE_HELD);
+}
+
 TEST_F(RouterTest, SettlesAnEndedAttemptThatNobodyReported) {
   SetBudget("all", 100'000'000);
   const v1::Routing routing = Assign(1);
@@ -329,7 +357,7 @@ TEST_F(RouterTest, ReturnsOrphansAndStillSettlesThemLate) {
   EXPECT_THAT(router.Sweep(), testing::IsOkAndHolds(1));
   EXPECT_GT(Budget().held_micros(), 0) << "nothing is known of it";
   tasks.SetAway(false);
-  clock.Advance(absl::Seconds(31));
+  clock.Advance(absl::Seconds(16));
   EXPECT_THAT(router.Sweep(), testing::IsOkAndHolds(1));
   EXPECT_EQ(Budget().held_micros(), 0);
   EXPECT_EQ(Decisions().at(0).state(), v1::DECISION_STATE_EXPIRED);

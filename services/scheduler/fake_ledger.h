@@ -214,7 +214,6 @@ class FakeLedger final : public task_queue::v1::TaskLedgerService::CallbackServi
   }
 
  private:
-  // Waits until there is one.
   template <class Message>
   Message First(const std::vector<Message>& messages) {
     MutexLock lock(mutex_);

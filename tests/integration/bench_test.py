@@ -19,7 +19,7 @@ class BenchTest(unittest.TestCase):
         with tempfile.TemporaryDirectory(prefix="sybench.", dir="/tmp") as folder:
             done = subprocess.run(
                 [os.path.join(BIN, "switchyard-bench"), scenario, "--json", "--seconds=1", "--warmup=0.5", *flags],
-                capture_output=True, text=True, check=False, timeout=120, stdin=subprocess.DEVNULL,
+                capture_output=True, text=True, check=False, timeout=200, stdin=subprocess.DEVNULL,
                 env={**clean_environment(), "TMPDIR": folder})
             self.assertIn(done.returncode, (0, MISSED), done.stderr)
             self.assertEqual(os.listdir(folder), [])
@@ -43,6 +43,16 @@ class BenchTest(unittest.TestCase):
 
     def test_a_slow_reader(self):
         self.assertIn("hub_mb_most", self.run_short("slow-reader", "--agents=2")["details"])
+
+    def test_a_prompt_and_its_overhead(self):
+        details = self.run_short("llm-overhead")["details"]
+        self.assertGreater(details["submit_to_first_byte_p50_ms"], 0)
+        self.assertGreater(details["last_byte_to_done_p50_ms"], 0)
+
+    def test_more_prompts_than_endpoints_take(self):
+        report = self.run_short("e2e-llm")
+        over = next(target for target in report["targets"] if target["name"] == "over_capacity")
+        self.assertEqual(over["measured"], 0, "never more than there is")
 
 
 if __name__ == "__main__":

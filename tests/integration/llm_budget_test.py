@@ -75,6 +75,7 @@ class BudgetTest(LlmTest):
         self.await_why(task_id, "price")
         self.assertEqual(self.asked(sim, "openai"), 0)
         self.price(free=False, rates=RATES, max_output=100)
+        wait_until(lambda: not self.explain(resource_limits=SMALL).HasField("hold"), "the router to know the price")
         self.again(task_id)
         self.await_state(task_id, "SUCCEEDED")
 

@@ -75,7 +75,8 @@ class AnswerTest(LlmTest):
 
     def test_a_cancelled_prompt_closes_its_connection(self):
         self.price()
-        sim, name = self.endpoint(sim=["--fault", "endless", "--fault", "slow_tokens,seconds=0.05"])
+        sim, name = self.endpoint()
+        sim.sim("PUT", "faults", [{"kind": "endless"}, {"kind": "slow_tokens", "seconds": 0.05}])
         task_id = self.submit()
         wait_until(lambda: sim.model(self.model)["busy"] == 1, "the model to speak")
         self.tasks.CancelTasks(selection=stubs.queue.TaskSelection(task_ids=[task_id]), reason="enough")
@@ -144,7 +145,7 @@ class FailureTest(LlmTest):
         self.assertTrue(decision.routing.fallback)
         self.assertEqual((decision.routing.endpoint.endpoint, decision.routing.fallback_reason), (other_name, reason))
         self.assertIn(task.id, [each.task_id for each in self.decisions(project=self.project, fallbacks_only=True)])
-        self.assertGreater(self.metric(self.it.router, "fallback"), before)
+        wait_until(lambda: self.metric(self.it.router, "fallback") > before, "the metric")
         for each in (name, other_name):
             wait_until(lambda each=each: self.status(each).in_flight == 0, "its capacity to be given back")
 
@@ -171,8 +172,9 @@ class FailureTest(LlmTest):
         usage = task.history[0].usage
         self.assertEqual((usage.model, usage.assigned_model), ("something-cheaper:1b", self.model))
         self.assertTrue(usage.model_mismatch)
-        wait_until(lambda: self.decisions(project=self.project, mismatches_only=True), "the decision's mark")
-        self.assertGreater(self.metric(self.it.router, "mismatch"), before)
+        wait_until(lambda: self.decisions(task_id=task.id)[0].mismatch, "the decision's mark")
+        self.assertIn(task.id, [each.task_id for each in self.decisions(project=self.project, mismatches_only=True)])
+        wait_until(lambda: self.metric(self.it.router, "mismatch") > before, "the metric")
 
     @for_each_protocol
     def test_silence_and_stalls_end_by_their_time_outs(self, protocol):

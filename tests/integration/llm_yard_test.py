@@ -64,7 +64,7 @@ class YardTest(LlmTest):
         self.assertEqual(code, 0, err)
         self.assertEqual(len(out.splitlines()), 2)
         self.assertRegex(err, r"2 tasks: 2 large; \$0\.[0-9]+ expected, at most \$")
-        self.assertEqual(self.tasks.ListTasks(filter={"projects": [self.project]}).tasks, [])
+        self.assertEqual(len(self.tasks.ListTasks(filter={"projects": [self.project]}).tasks), 0)
 
     def test_a_fallback_is_loud(self):
         sim, name = self.endpoint(free=False)

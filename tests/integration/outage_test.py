@@ -26,8 +26,14 @@ class OutageTest(StackTest):
         self.health = Connection(self.stack.queues[0].address)
         self.addCleanup(self.health.close)
         self.addCleanup(self.bring_back)
-        # The token is in the cache.
-        self.tasks.GetQueueStats()
+        # The token is in the cache, and the test before has left nothing behind.
+        wait_until(self.serves, "the task queue to serve", timeout=60)
+
+    def serves(self):
+        try:
+            return bool(self.tasks.GetQueueStats())
+        except CallError:
+            return False
 
     def bring_back(self):
         self.stack.postgres.resume()

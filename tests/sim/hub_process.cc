@@ -306,8 +306,14 @@ void HubProcess::Ports::OpenSession(ah::StreamId id, const ah::AgentId& agent, s
     task.set_task_id(ref.task.ToString());
     task.set_generation(ref.generation);
   }
+  const absl::Time until = owner_.world_.now() + kCallTimeout;
   owner_.Ask<tv1::OpenSessionResponse>(
-      true, [request](LedgerProcess& ledger) { return ledger.OpenSession(request); },
+      false,
+      [request, world = &owner_.world_, until](LedgerProcess& ledger) -> absl::StatusOr<tv1::OpenSessionResponse> {
+        // Calls that wait in a line are not run once nobody waits for them.
+        if (world->now() >= until) return TooLate();
+        return ledger.OpenSession(request);
+      },
       [this, id](absl::StatusOr<tv1::OpenSessionResponse> response) {
         if (!response.ok()) return owner_.core_->hub.SessionOpened(id, response.status());
         const absl::Time now = owner_.clock().Now();

@@ -64,6 +64,20 @@ TEST_F(SimTest, AnAcceptanceThatWasLostWithItsProcessIsSaidAgain) {
   EXPECT_TRUE(verdict.ok()) << Report(options, verdict);
 }
 
+// Confirmed while it stood as assigned, and taken back a moment later since its acceptance was still under way.
+TEST_F(SimTest, NothingWithEffectsBeginsBeforeItsAcceptanceStands) {
+  const RunOptions options{.seed = 400046, .faults = std::vector<int>{0, 1, 3, 4, 5, 6, 8, 9, 14}};
+  const Verdict verdict = RunSeed(options);
+  EXPECT_TRUE(verdict.ok()) << Report(options, verdict);
+}
+
+// The stream that a hub asked for a session for is gone, and the executor has another one.
+TEST_F(SimTest, ASessionThatComesTooLateEndsNoNewerOne) {
+  const RunOptions options{.seed = 400602, .faults = std::vector<int>{9, 12, 15}};
+  const Verdict verdict = RunSeed(options);
+  EXPECT_TRUE(verdict.ok()) << Report(options, verdict);
+}
+
 TEST_F(SimTest, TheSameSeedHasTheSameTraceAndAnotherOneAnother) {
   std::uint64_t former = 0;
   for (const std::uint64_t seed : {3, 14, 15, 92, 65}) {

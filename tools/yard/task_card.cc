@@ -278,7 +278,7 @@ std::string TaskCard(const tq::Task& task, const google::protobuf::RepeatedPtrFi
   Line(card, "repository", spec.context().repository(), Tone::kNone, color);
   Line(card, "metadata", MapText(spec.metadata()), Tone::kNone, color);
   if (task.has_result()) {
-    Line(card, "exit code", absl::StrCat(task.result().exit_code()), Tone::kNone, color);
+    if (spec.has_command()) Line(card, "exit code", absl::StrCat(task.result().exit_code()), Tone::kNone, color);
     Line(card, "summary", task.result().summary(), Tone::kNone, color);
     Line(card, "outputs", MapText(task.result().outputs()), Tone::kNone, color);
   }

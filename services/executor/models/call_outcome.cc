@@ -81,6 +81,8 @@ std::string_view OutcomeReason(CallOutcome outcome) {
       return "ANSWER_UNREADABLE";
     case CallOutcome::kNoConnection:
       return "ENDPOINT_UNREACHABLE";
+    case CallOutcome::kConnectionReset:
+      return "CONNECTION_RESET";
     case CallOutcome::kTlsFailed:
       return "ENDPOINT_TLS_FAILED";
     case CallOutcome::kConnectTimeout:
@@ -147,6 +149,8 @@ std::string_view OutcomeText(CallOutcome outcome) {
       return "the answer cannot be read";
     case CallOutcome::kNoConnection:
       return "the endpoint cannot be reached";
+    case CallOutcome::kConnectionReset:
+      return "the connection broke before an answer";
     case CallOutcome::kTlsFailed:
       return "no trusted connection to the endpoint";
     case CallOutcome::kConnectTimeout:
@@ -208,6 +212,7 @@ EndpointVerdict VerdictOn(CallOutcome outcome) {
     case CallOutcome::kErrorInStream:
     case CallOutcome::kNonsense:
     case CallOutcome::kNoConnection:
+    case CallOutcome::kConnectionReset:
     case CallOutcome::kTlsFailed:
     case CallOutcome::kConnectTimeout:
       return EndpointVerdict::kFailure;
@@ -249,6 +254,9 @@ Decision Decide(CallOutcome outcome, const Situation& situation) {
     case CallOutcome::kConnectTimeout:
     case CallOutcome::kLoadTimeout:
       return NextOr(situation, NextStep::kGiveBack, absl::Seconds(10));
+    case CallOutcome::kConnectionReset:
+      if (situation.retries == 0 && kShortest < situation.left) return {NextStep::kRetryHere, kShortest};
+      return NextOr(situation, NextStep::kFail);
     // The prompt may be what breaks it: so the attempt counts.
     case CallOutcome::kServerFailure:
     case CallOutcome::kStreamCut:

@@ -40,8 +40,10 @@ enum class CallOutcome {
   kErrorInStream,
   // What came is not of the protocol.
   kNonsense,
-  // Nothing listens, no such host, or the connection broke before an answer.
+  // Nothing listens, or there is no such host.
   kNoConnection,
+  // The connection broke before an answer, as one kept from an earlier call does when its server has left it.
+  kConnectionReset,
   // The certificate or the handshake.
   kTlsFailed,
   kConnectTimeout,

@@ -68,6 +68,12 @@ TEST(CallOutcomeTest, AnEndpointThatWasNotReachedCostsNoAttemptAndOneThatBrokeDo
   }
 }
 
+TEST(CallOutcomeTest, AConnectionThatBrokeBeforeAnAnswerIsTriedOnceMore) {
+  EXPECT_EQ(Decide(CallOutcome::kConnectionReset, {.has_next = true}).step, NextStep::kRetryHere);
+  EXPECT_EQ(Decide(CallOutcome::kConnectionReset, {.has_next = true, .retries = 1}).step, NextStep::kTryNext);
+  EXPECT_EQ(Decide(CallOutcome::kConnectionReset, {.retries = 1}).step, NextStep::kFail);
+}
+
 TEST(CallOutcomeTest, AShortRestIsWaitedForHereALongOneElsewhere) {
   const Decision brief = Decide(CallOutcome::kRateLimited, {.has_next = true, .retry_after = absl::Seconds(3)});
   EXPECT_EQ(brief.step, NextStep::kRetryHere);

@@ -173,8 +173,10 @@ Trouble ClassifyFailure(http::HttpFailure failure, std::string_view detail) {
       break;
     case http::HttpFailure::kNotResolved:
     case http::HttpFailure::kRefused:
-    case http::HttpFailure::kReset:
       trouble.outcome = CallOutcome::kNoConnection;
+      break;
+    case http::HttpFailure::kReset:
+      trouble.outcome = CallOutcome::kConnectionReset;
       break;
     case http::HttpFailure::kTls:
       trouble.outcome = CallOutcome::kTlsFailed;

@@ -109,7 +109,7 @@ TEST(ClassifyTest, NoBodyOfAFailureIsEverASuccess) {
 TEST(ClassifyTest, BrokenExchangesAreToldApart) {
   const auto of = [](http::HttpFailure failure) { return ClassifyFailure(failure, "").outcome; };
   EXPECT_EQ(of(http::HttpFailure::kRefused), CallOutcome::kNoConnection);
-  EXPECT_EQ(of(http::HttpFailure::kReset), CallOutcome::kNoConnection);
+  EXPECT_EQ(of(http::HttpFailure::kReset), CallOutcome::kConnectionReset);
   EXPECT_EQ(of(http::HttpFailure::kTls), CallOutcome::kTlsFailed);
   EXPECT_EQ(of(http::HttpFailure::kTruncated), CallOutcome::kStreamCut);
   EXPECT_EQ(of(http::HttpFailure::kConnectTimeout), CallOutcome::kConnectTimeout);

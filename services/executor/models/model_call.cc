@@ -84,6 +84,7 @@ bool ModelCall::OnChunk(std::string_view chunk) {
   if (decoder_->complete()) {
     MutexLock lock(mutex_);
     complete_ = std::min(complete_, clock_.Now());
+    if (decoder_->over()) over_ = std::min(over_, clock_.Now());
   }
   // What follows the end mark is let pass, so that the connection can be used again.
   return useful || decoder_->over();
@@ -121,7 +122,7 @@ std::optional<CallOutcome> ModelCall::TooSlow(absl::Time now) const {
 std::optional<CallOutcome> ModelCall::Overdue(absl::Time now) const {
   const CallTimeouts& limits = spec_.timeouts;
   if (complete_ != absl::InfiniteFuture()) {
-    if (now >= complete_ + kLinger) return CallOutcome::kSuccess;
+    if (now >= std::min(complete_ + kLinger, over_ + kLingerBehindEnd)) return CallOutcome::kSuccess;
     return std::nullopt;
   }
   if (now >= sent_ + limits.total) return CallOutcome::kTotalTimeout;

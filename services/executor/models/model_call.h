@@ -95,8 +95,9 @@ class CallEvents {
 class ModelCall final : public std::enable_shared_from_this<ModelCall> {
  public:
   static constexpr absl::Duration kProgressEvery = absl::Seconds(5);
-  // How long a stream may stay open behind its end.
+  // How long a stream may stay open once its answer is whole, and once its end mark came.
   static constexpr absl::Duration kLinger = absl::Seconds(2);
+  static constexpr absl::Duration kLingerBehindEnd = absl::Milliseconds(250);
 
   // Sends at once; OnDone may come before it returns. `transport`, `clock` and `events` live until OnDone. Shared with
   // the exchange under way.
@@ -143,6 +144,7 @@ class ModelCall final : public std::enable_shared_from_this<ModelCall> {
   absl::Time first_token_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteFuture();
   absl::Time last_token_ ABSL_GUARDED_BY(mutex_);
   absl::Time complete_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteFuture();
+  absl::Time over_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteFuture();
   absl::Time progress_at_ ABSL_GUARDED_BY(mutex_);
   std::int64_t tokens_ ABSL_GUARDED_BY(mutex_) = 0;
   // How many tokens had come when; at most one entry a second, and one older than the window.

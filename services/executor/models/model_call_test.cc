@@ -147,8 +147,20 @@ TEST_F(ModelCallTest, AStreamThatStaysOpenBehindItsEndIsLeft) {
   Begin();
   http_.DeliverAll();
   EXPECT_EQ(events_.ends, 0);
-  Pass(ModelCall::kLinger);
+  Pass(ModelCall::kLingerBehindEnd);
   EXPECT_EQ(events_.ends, 1);
+  EXPECT_EQ(events_.result.outcome, CallOutcome::kSuccess);
+
+  // Counts may still follow the reason to finish.
+  std::string whole(kOpenAiStream);
+  whole.resize(whole.find("data: {\"id\":\"c1\",\"model\":\"qwen2.5-coder-7b\",\"choices\":[],"));
+  Stall({whole});
+  events_ = {};
+  Begin(Protocol::kOpenAi);
+  http_.DeliverAll();
+  Pass(ModelCall::kLingerBehindEnd);
+  EXPECT_EQ(events_.ends, 0);
+  Pass(ModelCall::kLinger);
   EXPECT_EQ(events_.result.outcome, CallOutcome::kSuccess);
 }
 

@@ -171,6 +171,10 @@ void ModelRun::OnProgress(const CallProgress& progress) {
 }
 
 void ModelRun::OnDone(CallResult result) {
+  if (deps_.calls != nullptr) {
+    const bool fine = result.outcome == CallOutcome::kSuccess;
+    deps_.calls->With({fine ? "SUCCESS" : std::string(OutcomeReason(result.outcome))}).Add();
+  }
   MutexLock lock(mutex_);
   if (stage_ == Stage::kEnded) return;
   call_.reset();
@@ -230,6 +234,19 @@ void ModelRun::Ask() {
       {.reason = std::string(OutcomeReason(last_.outcome)), .observation = ToObservation(records_.back())});
 }
 
+void ModelRun::StayHere() {
+  const CallTimeouts& limits = route_.timeouts;
+  const absl::Duration whole = limits.first_token + (route_.warm ? absl::ZeroDuration() : limits.load);
+  if (last_.outcome != CallOutcome::kFirstTokenTimeout || limits.patience >= whole) {
+    return Follow(/*may_leave=*/false);
+  }
+  Note(absl::StrCat("waiting for ", route_.endpoint, " after all"));
+  route_.timeouts.patience = absl::InfiniteDuration();
+  ++retries_;
+  stage_ = Stage::kWaiting;
+  wake_at_ = deps_.clock.Now();
+}
+
 void ModelRun::OnRouteAnswer(const RouteAnswer& answer) {
   {
     MutexLock lock(mutex_);
@@ -240,7 +257,9 @@ void ModelRun::OnRouteAnswer(const RouteAnswer& answer) {
         return;
       }
       Note(absl::StrCat("no other endpoint: ", answer.refusal));
-      return Follow(/*may_leave=*/false);
+      // It would be refused again.
+      route_.has_next = false;
+      return StayHere();
     }
     absl::StatusOr<Route> route = ToRoute(answer.routing);
     absl::Status status = route.status();
@@ -282,7 +301,7 @@ void ModelRun::Tick() {
       case Stage::kAsking:
         if (now >= wake_at_) {
           Note("no other endpoint: nobody answered in time");
-          return Follow(/*may_leave=*/false);
+          return StayHere();
         }
         if (now >= ask_again_at_) {
           ask_again_at_ = absl::InfiniteFuture();

@@ -14,6 +14,7 @@
 #include "libs/base/mutex.h"
 #include "libs/base/random.h"
 #include "libs/http/http_transport.h"
+#include "libs/telemetry/metrics.h"
 #include "services/executor/backend.h"
 #include "services/executor/models/credential_policy.h"
 #include "services/executor/models/model_call.h"
@@ -39,6 +40,8 @@ struct RunDeps {
   const Clock& clock;
   Rng& rng;
   const CredentialPolicy& credentials;
+  // By outcome; may be null.
+  telemetry::Family<telemetry::Counter>* calls = nullptr;
 };
 
 // Whether this executor may and can call what the route names for this work. As Backend::Check.
@@ -76,6 +79,8 @@ class ModelRun final : public CallEvents, public std::enable_shared_from_this<Mo
   // What follows from the last result.
   void Follow(bool may_leave) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Ask() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Nothing else may be had: goes on as the outcome says, or waits again here where only patience had ended.
+  void StayHere() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Succeed() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void End(Outcome outcome, std::string_view reason, std::string_view message, bool permanent = false,
            absl::Duration retry_after = absl::ZeroDuration()) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

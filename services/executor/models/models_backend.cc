@@ -29,8 +29,15 @@ absl::Status Stopping() { return MakeError(absl::StatusCode::kUnavailable, "SHUT
 }  // namespace
 
 ModelsBackend::ModelsBackend(RunLimits limits, CredentialPolicy credentials, http::HttpTransport& transport,
-                             const Clock& clock, Rng& rng)
-    : limits_(limits), credentials_(std::move(credentials)), transport_(transport), clock_(clock), rng_(rng) {}
+                             const Clock& clock, Rng& rng, telemetry::Metrics* metrics)
+    : limits_(limits),
+      credentials_(std::move(credentials)),
+      transport_(transport),
+      clock_(clock),
+      rng_(rng),
+      calls_(metrics == nullptr ? nullptr
+                                : &metrics->Counters("switchyard_executor_model_calls_total",
+                                                     "Calls of models that ended.", {"outcome"})) {}
 
 ModelsBackend::~ModelsBackend() { Stop(); }
 
@@ -86,7 +93,8 @@ absl::StatusOr<std::unique_ptr<BackendRun>> ModelsBackend::Start(const Work& wor
   SY_ASSIGN_OR_RETURN(Route route, ToRoute(work.routing));
   auto run = std::make_shared<ModelRun>(
       work, std::move(route), limits_,
-      RunDeps{.transport = transport_, .clock = clock_, .rng = rng_, .credentials = credentials_}, sink);
+      RunDeps{.transport = transport_, .clock = clock_, .rng = rng_, .credentials = credentials_, .calls = calls_},
+      sink);
   {
     MutexLock lock(mutex_);
     if (stopped_) return Stopping();

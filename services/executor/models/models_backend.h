@@ -11,6 +11,7 @@
 #include "libs/base/mutex.h"
 #include "libs/base/random.h"
 #include "libs/http/http_transport.h"
+#include "libs/telemetry/metrics.h"
 #include "services/executor/backend.h"
 #include "services/executor/models/credential_policy.h"
 #include "services/executor/models/model_run.h"
@@ -21,9 +22,10 @@ namespace switchyard::executor::models {
 // Thread-safe.
 class ModelsBackend final : public Backend {
  public:
-  // Borrows all; `transport` is stopped before this is destroyed.
+  // Borrows all; `transport` is stopped before this is destroyed. With metrics, it counts calls by outcome:
+  // switchyard_executor_model_calls_total.
   ModelsBackend(RunLimits limits, CredentialPolicy credentials, http::HttpTransport& transport, const Clock& clock,
-                Rng& rng);
+                Rng& rng, telemetry::Metrics* metrics = nullptr);
   // Stops first.
   ~ModelsBackend() override;
 
@@ -52,6 +54,8 @@ class ModelsBackend final : public Backend {
   http::HttpTransport& transport_;
   const Clock& clock_;
   Rng& rng_;
+  // May be null.
+  telemetry::Family<telemetry::Counter>* const calls_;
   std::unique_ptr<PeriodicTask> ticker_;
   mutable Mutex mutex_;
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;

@@ -41,7 +41,7 @@ class ModelsBackendTest : public ::testing::Test {
     absl::StatusOr<CredentialPolicy> policy =
         CredentialPolicy::Make({"env:KEY https://api.example.org"}, false,
                                [](const std::string&) -> absl::StatusOr<std::string> { return "the-secret"; });
-    backend_ = std::make_unique<ModelsBackend>(RunLimits{}, *std::move(policy), http_, clock_, *rng_);
+    backend_ = std::make_unique<ModelsBackend>(RunLimits{}, *std::move(policy), http_, clock_, *rng_, &metrics_);
     routing_ = TestRouting("http://one:1", "one");
   }
   // What still runs tells its sink.
@@ -89,6 +89,7 @@ class ModelsBackendTest : public ::testing::Test {
     return {.routing = granted.SerializeAsString()};
   }
 
+  telemetry::Metrics metrics_;
   testing::FakeClock clock_;
   testing::FakeHttp http_;
   const std::unique_ptr<Rng> rng_ = MakeSeededRng(1);
@@ -234,6 +235,34 @@ TEST_F(ModelsBackendTest, ARefusedGrantEndsTheWorkAsTheOutcomeSays) {
   EXPECT_EQ(Ended().reason, "ENDPOINT_FAILED");
 }
 
+TEST_F(ModelsBackendTest, WhatWasRefusedIsNotAskedForAgain) {
+  int asked = 0;
+  http_.WhenAsked("one:1",
+                  [&asked](const http::HttpRequest&) { return FakeAnswer{.status = ++asked == 1 ? 503 : 500}; });
+  AllowNext();
+  Begin();
+  run_->OnRouteAnswer({.refusal = "CHAIN_EXHAUSTED"});
+  Pass(absl::Seconds(2));
+  EXPECT_EQ(asked, 2);
+  EXPECT_THAT(sink_->questions, SizeIs(1));
+  EXPECT_EQ(Ended().reason, "ENDPOINT_FAILED");
+}
+
+TEST_F(ModelsBackendTest, WhereNothingElseIsToBeHadASlowEndpointIsWaitedForAfterAll) {
+  int asked = 0;
+  http_.WhenAsked("one:1",
+                  [&asked](const http::HttpRequest&) { return ++asked == 1 ? testing::Hangs() : Says("red"); });
+  AllowNext();
+  routing_.mutable_fallback_after()->set_seconds(3);
+  Begin();
+  Pass(absl::Seconds(3));
+  ASSERT_THAT(sink_->questions, SizeIs(1));
+  EXPECT_EQ(sink_->questions[0].reason, "FIRST_TOKEN_TIMEOUT");
+  run_->OnRouteAnswer({.refusal = "CHAIN_EXHAUSTED"});
+  Pass(absl::ZeroDuration());
+  EXPECT_EQ(Ended().outcome, Outcome::kSucceeded) << Ended().message;
+}
+
 TEST_F(ModelsBackendTest, WithoutAnAnswerItStopsAskingInTime) {
   AllowNext();
   http_.When("one:1", testing::Fails(http::HttpFailure::kRefused));
@@ -278,6 +307,7 @@ TEST_F(ModelsBackendTest, AShortRateLimitIsWaitedForAtTheSameEndpoint) {
   Pass(absl::Seconds(1));
   EXPECT_EQ(asked, 2);
   EXPECT_EQ(Ended().outcome, Outcome::kSucceeded);
+  EXPECT_THAT(metrics_.Text(), HasSubstr("switchyard_executor_model_calls_total{outcome=\"ENDPOINT_RATE_LIMITED\"} 1"));
   EXPECT_EQ(ReportOf(Ended()).observations(0).outcome(), registry::OUTCOME_RATE_LIMITED);
 }
 

@@ -30,7 +30,7 @@ http::HttpClientOptions ClientOptions(const config::v1::ExecutorConfig& config) 
 
 absl::StatusOr<std::unique_ptr<ModelsBackend>> MakeModelsBackend(const config::v1::ExecutorConfig& config,
                                                                  http::HttpTransport& transport, const Clock& clock,
-                                                                 Rng& rng) {
+                                                                 Rng& rng, telemetry::Metrics* metrics) {
   const config::v1::ModelsConfig& models = config.backends().models();
   SY_ASSIGN_OR_RETURN(CredentialPolicy credentials,
                       CredentialPolicy::Make({models.credentials().begin(), models.credentials().end()},
@@ -41,7 +41,7 @@ absl::StatusOr<std::unique_ptr<ModelsBackend>> MakeModelsBackend(const config::v
   if (config.limits().has_time()) limits.time = DurationOf(config.limits().time());
   if (config.limits().log() > 0) limits.log_bytes = config.limits().log();
   if (models.max_answer_bytes() > 0) limits.bounds.answer_bytes = models.max_answer_bytes();
-  return std::make_unique<ModelsBackend>(limits, std::move(credentials), transport, clock, rng);
+  return std::make_unique<ModelsBackend>(limits, std::move(credentials), transport, clock, rng, metrics);
 }
 
 std::vector<std::string> Capabilities(const config::v1::ModelsConfig& config, const CredentialPolicy& credentials) {

@@ -20,7 +20,7 @@ http::HttpClientOptions ClientOptions(const config::v1::ExecutorConfig& config);
 // `rng` outlive it.
 absl::StatusOr<std::unique_ptr<ModelsBackend>> MakeModelsBackend(const config::v1::ExecutorConfig& config,
                                                                  http::HttpTransport& transport, const Clock& clock,
-                                                                 Rng& rng);
+                                                                 Rng& rng, telemetry::Metrics* metrics = nullptr);
 
 // "credential:REFERENCE" of each that can be read now, "reach:NAME" of each that is configured.
 std::vector<std::string> Capabilities(const config::v1::ModelsConfig& config, const CredentialPolicy& credentials);

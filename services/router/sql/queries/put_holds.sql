@@ -5,4 +5,4 @@ SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::timestamptz[], $5
 ON CONFLICT (task_id, generation) DO UPDATE
 SET decision_id = excluded.decision_id, decision_time = excluded.decision_time, endpoint_id = excluded.endpoint_id,
     model = excluded.model, micros = excluded.micros, routing = excluded.routing, confirmed = excluded.confirmed,
-    expire_time = excluded.expire_time
+    expire_time = excluded.expire_time, claim_until = excluded.claim_until
