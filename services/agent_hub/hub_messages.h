@@ -118,6 +118,8 @@ struct RouteAsked {
   std::int64_t request = 0;
   TaskRef ref;
   Body body;
+  // Set by the hub: what of the agent's routes may ask for.
+  std::vector<std::string> offered = {};
 };
 
 struct Pong {

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "services/agent_hub/hub_state.h"
 
 namespace switchyard::agent_hub {
@@ -19,6 +20,10 @@ void Hub::OnRouteAsked(Stream& stream, Agent& agent, RouteAsked asked) {
     return Punish(stream, "FLOOD", "another route was asked for before the last question was answered");
   }
   stream.rerouting.push_back(asked.ref);
+  for (const std::string& capability : agent.capabilities) {
+    if (capability.starts_with("credential:") || capability.starts_with("reach:")) asked.offered.push_back(capability);
+  }
+  asked.offered.push_back(absl::StrCat("agent:", agent.name));
   ports_.AskRoute(stream.id, agent.id, std::move(asked));
 }
 

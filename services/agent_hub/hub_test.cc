@@ -603,7 +603,9 @@ TEST_F(HubTest, QuarantineTakesBackWhatRuns) {
 TEST_F(HubTest, AsksForAnotherRouteOnlyForWhatTheAgentHoldsAndTellsTheLedgerOfIt) {
   const AgentId agent = NewAgent();
   const WatchId watch = hub_.OpenWatch();
-  const StreamId stream = Join(agent, Greeting());
+  Hello hello = Greeting();
+  hello.capabilities = {"credential:env:KEY", "os:linux"};
+  const StreamId stream = Join(agent, std::move(hello));
   const TaskRef task = NewTask();
   SY_ASSERT_OK(hub_.Dispatch(watch, agent, epoch_, MakeWork(task)));
   hub_.Receive(stream, RouteAsked{.request = 1, .ref = NewTask(), .body = nullptr}, 10);
@@ -612,6 +614,8 @@ TEST_F(HubTest, AsksForAnotherRouteOnlyForWhatTheAgentHoldsAndTellsTheLedgerOfIt
 
   hub_.Receive(stream, RouteAsked{.request = 2, .ref = task, .body = nullptr}, 10);
   ASSERT_THAT(ports_.routes_asked, SizeIs(1));
+  EXPECT_THAT(std::get<RouteAsked>(ports_.routes_asked[0]).offered, ElementsAre("credential:env:KEY", "agent:worker"))
+      << "so that the router knows which endpoints this agent can use";
   const std::size_t reports = ports_.reports.size();
   hub_.Granted(stream, task, {.request = 2, .routing = "r", .refusal = "", .message = "m"}, std::make_shared<Opaque>());
   EXPECT_EQ(ports_.Take<RouteGranted>(stream).at(0).routing, "r");

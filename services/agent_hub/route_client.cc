@@ -16,6 +16,7 @@ using RouterAsync = rv1::RouterService::StubInterface::async_interface;
 using RegistryAsync = mv1::ModelRegistryService::StubInterface::async_interface;
 
 constexpr std::size_t kMaxWaiting = 10'000;
+constexpr std::size_t kMaxBytes = 16u << 20;
 constexpr std::size_t kBatch = 200;
 constexpr std::size_t kMaxChecks = 100;
 constexpr absl::Duration kFirstPause = absl::Milliseconds(500);
@@ -60,10 +61,13 @@ void RouteClient::Leave() {
 void RouteClient::Ended(rv1::RouteOutcome outcome) {
   {
     MutexLock lock(mutex_);
-    if (outcomes_.size() >= kMaxWaiting) {
+    if (connected_ && router_ == nullptr) return;
+    const std::size_t bytes = outcome.ByteSizeLong();
+    if (outcomes_.size() >= kMaxWaiting || bytes_ + bytes > kMaxBytes) {
       ++dropped_;
       return;
     }
+    bytes_ += bytes;
     outcomes_.push_back(std::move(outcome));
   }
   Pump();
@@ -81,36 +85,43 @@ void RouteClient::Pump() {
     telling_ = true;
     stub = router_;
     caller = router_peer_->caller;
-    for (std::size_t i = 0; i < std::min(outcomes_.size(), kBatch); ++i) *request.add_outcomes() = outcomes_[i];
+    const std::size_t count = alone_ > 0 ? 1 : std::min(outcomes_.size(), kBatch);
+    for (std::size_t i = 0; i < count; ++i) *request.add_outcomes() = outcomes_[i];
   }
   const auto count = static_cast<std::size_t>(request.outcomes_size());
   rpc::CallUnaryAsync(*caller, stub->async(), &RouterAsync::ReportOutcomes, std::move(request),
                       rpc::CallOptions{.timeout = timeout_, .idempotent = true, .trace = {}},
                       [this, stub, count](const absl::StatusOr<rv1::ReportOutcomesResponse>& answer) {
-                        // What it will never take is not worth keeping.
-                        const bool taken = answer.ok() || answer.status().code() == absl::StatusCode::kInvalidArgument;
                         if (!answer.ok()) {
-                          LogWarning("the router was not told what came of assignments",
+                          LogWarning("the router did not take what came of assignments",
                                      {{"outcomes", count}, {"status", answer.status()}});
                         }
-                        Told(count, taken);
+                        const bool refused = answer.status().code() == absl::StatusCode::kInvalidArgument;
+                        Told(count, answer.ok() ? Answer::kTaken : refused ? Answer::kRefused : Answer::kUnknown);
                         Leave();
                       });
 }
 
-void RouteClient::Told(std::size_t count, bool taken) {
+void RouteClient::Told(std::size_t count, Answer answer) {
   {
     MutexLock lock(mutex_);
     telling_ = false;
-    if (taken) {
-      outcomes_.erase(outcomes_.begin(), outcomes_.begin() + static_cast<std::ptrdiff_t>(count));
-      pause_ = absl::ZeroDuration();
-    } else {
+    if (answer == Answer::kUnknown) {
       pause_ = std::clamp(pause_ * 2, kFirstPause, kLongestPause);
       tell_after_ = clock_.Now() + pause_;
+      return;
+    }
+    pause_ = absl::ZeroDuration();
+    if (answer == Answer::kRefused && count > 1) {
+      // One that will never be taken must not cost the others.
+      alone_ = count;
+    } else {
+      for (std::size_t i = 0; i < count; ++i) bytes_ -= outcomes_[i].ByteSizeLong();
+      outcomes_.erase(outcomes_.begin(), outcomes_.begin() + static_cast<std::ptrdiff_t>(count));
+      alone_ -= std::min(alone_, count);
     }
   }
-  if (taken) Pump();
+  Pump();
 }
 
 void RouteClient::Grant(rv1::GrantRouteRequest request,

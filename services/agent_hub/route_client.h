@@ -56,7 +56,8 @@ class RouteClient final {
   using Registry = model_registry::v1::ModelRegistryService;
 
   void Pump();
-  void Told(std::size_t count, bool taken);
+  enum class Answer { kTaken, kRefused, kUnknown };
+  void Told(std::size_t count, Answer answer);
   // Whether a call may go out; if so, Leave follows it.
   bool Enter() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Leave();
@@ -75,7 +76,10 @@ class RouteClient final {
   std::size_t checking_ ABSL_GUARDED_BY(mutex_) = 0;
   // Oldest first; those at the front may be under way.
   std::deque<router::v1::RouteOutcome> outcomes_ ABSL_GUARDED_BY(mutex_);
+  std::size_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   bool telling_ ABSL_GUARDED_BY(mutex_) = false;
+  // So many at the front go alone: one of them was refused.
+  std::size_t alone_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::Duration pause_ ABSL_GUARDED_BY(mutex_) = absl::ZeroDuration();
   absl::Time tell_after_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
   std::uint64_t dropped_ ABSL_GUARDED_BY(mutex_) = 0;

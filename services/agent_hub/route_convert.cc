@@ -65,6 +65,7 @@ rv1::GrantRouteRequest ToGrantRequest(const AgentId& agent, const RouteAsked& as
   if (!request.mutable_observation()->ParseFromString(said.observation())) request.clear_observation();
   request.set_reason(said.reason());
   request.set_agent_id(agent.ToString());
+  for (const std::string& offered : asked.offered) request.add_offered(offered);
   return request;
 }
 

@@ -396,17 +396,21 @@ void Fleet::ForEach(const std::function<void(AgentRef, const AgentFacts&)>& visi
 }
 
 std::vector<std::string> Fleet::OfferedToRoutes(std::size_t max) const {
+  // There are few credentials, and perhaps as many names as agents.
   std::vector<std::string> offered;
+  std::vector<std::string> names;
   for (const Kind& kind : kinds_) {
     if (kind.members == 0) continue;
-    // Sorted, so what routes ask for stands together; there is little of it.
     for (const std::string& capability : kind.traits.capabilities) {
-      if (IsRouteCapability(capability)) offered.push_back(capability);
+      if (IsRouteCapability(capability)) (IsAgentName(capability) ? names : offered).push_back(capability);
     }
     if (offered.size() > max * 2) SortUnique(offered);
   }
   SortUnique(offered);
+  SortUnique(names);
+  offered.insert(offered.end(), names.begin(), names.end());
   if (offered.size() > max) offered.resize(max);
+  std::sort(offered.begin(), offered.end());
   return offered;
 }
 

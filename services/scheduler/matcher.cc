@@ -40,7 +40,7 @@ bool Matcher::Add(const ReadyTask& task, absl::Time now) {
   return line_.Add(task, now);
 }
 
-std::vector<Match> Matcher::Run(int max) {
+std::vector<Match> Matcher::Run(int max, int max_reservations) {
   std::vector<Match> matches;
   ++run_;
   lanes::Backlog backlog = {};
@@ -64,6 +64,11 @@ std::vector<Match> Matcher::Run(int max) {
       continue;
     }
     const WaitingLine::Entry& entry = line_.entry(slot);
+    if (entry.ticket != nullptr && !entry.ticket->decision.empty() && max_reservations-- <= 0) {
+      // Of one class all need a reservation or none does.
+      exhausted_[static_cast<std::size_t>(line_.bucket(entry.bucket).cls)] = run_;
+      continue;
+    }
     preferred.clear();
     if (!entry.continues.is_nil()) {
       if (const std::optional<AgentRef> before = LastAgentOf(entry.continues)) preferred.push_back(*before);

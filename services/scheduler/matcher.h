@@ -61,8 +61,9 @@ class Matcher {
 
   // Takes in what can be assigned; what was assigned here under this generation is old news.
   bool Add(const ReadyTask& task, absl::Time now);
-  // At most `max`, best first. Whatever is left has no free agent that fits.
-  std::vector<Match> Run(int max);
+  // At most `max`, best first, and of these at most `max_reservations` that are to be reserved first. Whatever is left
+  // has no free agent that fits.
+  std::vector<Match> Run(int max, int max_reservations = 1 << 30);
   void Settle(const Match& match, Settled outcome);
 
   // The agent that this task was last assigned to by this process, among the last tens of thousands.

@@ -1,6 +1,7 @@
 #include "services/scheduler/route_desk.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace switchyard::scheduler {
 namespace {
@@ -9,6 +10,7 @@ namespace {
 // becomes free may not be what the front waits for.
 constexpr int kFront = 4;
 constexpr int kTurn = 4;
+constexpr int kLongestTurn = 128;
 // A wait longer than this is the ledger's to keep.
 constexpr absl::Duration kShortWait = absl::Seconds(1);
 constexpr absl::Duration kShortestHold = absl::Seconds(2);
@@ -23,6 +25,8 @@ void Set(absl::Time time, google::protobuf::Timestamp* out) {
 }
 
 }  // namespace
+
+RouteDesk::RouteDesk() : turn_size_(kFront) {}
 
 void RouteDesk::Enter(const TaskId& id, Task& task, State state) {
   task.state = state;
@@ -97,6 +101,12 @@ void RouteDesk::Wait(const TaskId& id, const RouteHold& hold, absl::Time now) {
   Enter(id, task, wait > kShortWait ? State::kHeld : State::kWaiting);
 }
 
+void RouteDesk::Placed(const TaskId& id) {
+  const auto found = tasks_.find(id);
+  if (found == tasks_.end() || !std::exchange(found->second.crowded, false)) return;
+  ++turn_placed_;
+}
+
 void RouteDesk::Forget(const TaskId& id) {
   const auto found = tasks_.find(id);
   if (found == tasks_.end()) return;
@@ -131,8 +141,14 @@ void RouteDesk::AskAgain(const TaskId& id) {
 void RouteDesk::Upkeep(absl::Time now) {
   while (!waiting_.empty() && waiting_.begin()->first <= now) AskAgain(waiting_.begin()->second);
   std::vector<TaskId> next;
+  if (turn_asked_ > 0 && turn_placed_ >= turn_asked_) {
+    turn_size_ = std::min(turn_size_ * 2, kLongestTurn);
+  } else if (turn_placed_ == 0) {
+    turn_size_ = kFront;
+  }
+  turn_asked_ = turn_placed_ = 0;
   auto place = crowded_.begin();
-  for (int i = 0; i < kFront && place != crowded_.end(); ++i, ++place) next.push_back(place->second);
+  for (int i = 0; i < turn_size_ && place != crowded_.end(); ++i, ++place) next.push_back(place->second);
   if (place != crowded_.end()) {
     auto turn = crowded_.upper_bound(turn_);
     for (int i = 0; i < kTurn; ++i, ++turn) {
@@ -143,7 +159,11 @@ void RouteDesk::Upkeep(absl::Time now) {
   }
   std::sort(next.begin(), next.end());
   next.erase(std::unique(next.begin(), next.end()), next.end());
-  for (const TaskId& id : next) AskAgain(id);
+  turn_asked_ = static_cast<int>(next.size());
+  for (const TaskId& id : next) {
+    tasks_[id].crowded = true;
+    AskAgain(id);
+  }
 }
 
 std::vector<task_queue::v1::Hold> RouteDesk::TakeHolds(absl::Time now) {

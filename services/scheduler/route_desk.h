@@ -24,6 +24,8 @@ class RouteDesk {
   static constexpr std::size_t kMaxTasks = 20'000;
   static constexpr std::size_t kMaxQuestions = 200;
 
+  RouteDesk();
+
   // A ready task, as the feed or a page tells it.
   void Put(const TaskId& id, const task_queue::v1::ReadyTask& task);
   // Those to be asked about now, until the answer comes.
@@ -34,6 +36,8 @@ class RouteDesk {
   const task_queue::v1::ReadyTask* Routed(const TaskId& id);
   // It has none, or could not be reserved.
   void Wait(const TaskId& id, const RouteHold& hold, absl::Time now);
+  // It was reserved, so the crowd moves on.
+  void Placed(const TaskId& id);
   // It was assigned, or is not what it was.
   void Forget(const TaskId& id);
   void Clear();
@@ -57,6 +61,8 @@ class RouteDesk {
     task_queue::v1::ReadyTask task;
     State state = State::kToAsk;
     std::string message;
+    // It was one of the crowd when it was asked about last.
+    bool crowded = false;
     // When waiting: asked about again at.
     absl::Time ask_at;
   };
@@ -71,6 +77,10 @@ class RouteDesk {
   std::vector<TaskId> to_ask_;
   std::set<std::pair<absl::Time, TaskId>> waiting_;
   std::set<Place> crowded_;
+  // How many of the crowd are asked about in a turn: more while all of them find a place.
+  int turn_size_;
+  int turn_asked_ = 0;
+  int turn_placed_ = 0;
   // Where the last turn through the crowded ones ended.
   Place turn_;
   std::vector<TaskId> to_hold_;

@@ -118,6 +118,29 @@ TEST_F(RouteDeskTest, AsksAboutAFewOfTheCrowdAtATimeAndLeavesNobodyOut) {
   EXPECT_THAT(seen, SizeIs(100));
 }
 
+TEST_F(RouteDeskTest, AsksAboutMoreOfTheCrowdWhileAllFindAPlace) {
+  for (int i = 1; i <= 1000; ++i) Put(i);
+  while (!Asked().empty()) {
+  }
+  for (int i = 1; i <= 1000; ++i) Wait(i, {.message = "full", .crowded = true});
+  std::size_t most = 0;
+  for (int turn = 0; turn < 8; ++turn) {
+    Pass(absl::Milliseconds(50));
+    const std::vector<TaskId> asked = Asked();
+    most = std::max(most, asked.size());
+    for (const TaskId& id : asked) {
+      ASSERT_NE(desk_.Routed(id), nullptr);
+      desk_.Placed(id);
+      desk_.Forget(id);
+    }
+  }
+  EXPECT_GT(most, 100u);
+  Pass(absl::Milliseconds(50));
+  for (const TaskId& id : Asked()) desk_.Wait(id, {.message = "full", .crowded = true}, now_);
+  Pass(absl::Milliseconds(50));
+  EXPECT_LE(Asked().size(), 8u) << "nobody found one";
+}
+
 TEST_F(RouteDeskTest, ForgetsWhatIsGone) {
   Put(1);
   Put(2);

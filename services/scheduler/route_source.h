@@ -83,6 +83,9 @@ inline bool IsRouteCapability(std::string_view capability) {
   return capability.starts_with("credential:") || capability.starts_with("reach:") || capability.starts_with("agent:");
 }
 
+// Whether it is there only to name one agent.
+inline bool IsAgentName(std::string_view capability) { return capability.starts_with("agent:"); }
+
 // Where the annotation made before matching comes from, and what is reserved between match and assignment. Thread-safe;
 // never blocks. Tasks whose answer is not there yet wait by themselves: all others go on.
 class RouteSource {
@@ -96,7 +99,8 @@ class RouteSource {
   // At most 200, with what agents that exist offer to routes. `answer` gets as many routes in the same order, at once
   // or later, on any thread.
   virtual void Ask(std::vector<RouteQuestion> questions, std::vector<std::string> offered, Answer answer) = 0;
-  // At most 200. Answered likewise. Asked again for the same (task, generation) it answers with what is held.
+  // At most 200. Answered likewise, or with nothing at all when it could not be asked for. Asked again for the same
+  // (task, generation) it answers with what is held, if this agent can use it.
   virtual void Reserve(std::vector<ReserveQuestion> questions, ReserveAnswer answer) = 0;
   // These were not assigned. At most 500.
   virtual void Release(std::vector<RouteKey> keys) = 0;

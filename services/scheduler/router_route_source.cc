@@ -83,8 +83,11 @@ RouteHold RouterRouteSource::ToHold(const rv1::RouteHold& hold) const {
   return out;
 }
 
-Route RouterRouteSource::ToRoute(const rv1::RouteResult& result) const {
+Route RouterRouteSource::ToRoute(const RouteQuestion& question, const rv1::RouteResult& result) {
   Route route;
+  if (result.has_hold() && result.hold().code() == rv1::HOLD_CODE_REGISTRY_UNKNOWN) {
+    return WithoutRouter(question, absl::UnavailableError(result.hold().message()));
+  }
   if (result.has_hold()) {
     route.hold = ToHold(result.hold());
     return route;
@@ -104,7 +107,7 @@ Route RouterRouteSource::WithoutRouter(const RouteQuestion& question, const absl
   const bool may_fall_back = question.free_fallback && !question.pinned && snapshot_.endpoints_size() > 0;
   if (!may_fall_back) {
     route.hold = RouteHold{
-        .message = Line(absl::StrCat("The router does not answer (", status.message(), ")",
+        .message = Line(absl::StrCat("There is no route now (", status.message(), ")",
                                      question.free_fallback ? ", and no free local endpoint is known." : ".")),
         .retry_after = kAway};
     return route;
@@ -148,7 +151,7 @@ void RouterRouteSource::Ask(std::vector<RouteQuestion> questions, std::vector<st
         std::vector<Route> routes;
         for (std::size_t i = 0; i < questions.size(); ++i) {
           const bool answered = response.ok() && static_cast<int>(i) < response->results_size();
-          routes.push_back(answered ? ToRoute(response->results(static_cast<int>(i)))
+          routes.push_back(answered ? ToRoute(questions[i], response->results(static_cast<int>(i)))
                                     : WithoutRouter(questions[i], response.status()));
         }
         answer(std::move(routes));
@@ -169,14 +172,13 @@ void RouterRouteSource::Reserve(std::vector<ReserveQuestion> questions, ReserveA
       &Async::ReserveRoutes, std::move(request),
       [this, count = questions.size(),
        answer = std::move(answer)](const absl::StatusOr<rv1::ReserveRoutesResponse>& response) {
+        if (!response.ok()) {
+          LogWarning("places could not be reserved", {{"status", response.status()}});
+          return answer({});
+        }
         std::vector<Reserved> out(count);
         for (std::size_t i = 0; i < count; ++i) {
-          if (!response.ok() || static_cast<int>(i) >= response->results_size()) {
-            out[i].hold = RouteHold{
-                .message = Line(absl::StrCat("Its place could not be reserved: ", response.status().message())),
-                .retry_after = absl::Seconds(1)};
-            continue;
-          }
+          if (static_cast<int>(i) >= response->results_size()) continue;
           const rv1::ReserveResult& result = response->results(static_cast<int>(i));
           if (result.has_hold()) {
             out[i].hold = ToHold(result.hold());

@@ -52,7 +52,7 @@ class RouterRouteSource final : public RouteSource {
   template <class Request, class Response>
   void Call(AsyncMethod<Request, Response> method, Request request, std::function<void(absl::StatusOr<Response>)> done);
 
-  Route ToRoute(const router::v1::RouteResult& result) const;
+  Route ToRoute(const RouteQuestion& question, const router::v1::RouteResult& result);
   RouteHold ToHold(const router::v1::RouteHold& hold) const;
   Route WithoutRouter(const RouteQuestion& question, const absl::Status& status);
 

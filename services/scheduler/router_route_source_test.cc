@@ -182,7 +182,7 @@ TEST_F(RouterRouteSourceTest, WhileTheRouterIsAwayOnlyWhatAllowsItGoesToFreeEndp
   source_->RefreshSnapshot();
   source_->Disconnect();  // Waits for the snapshot.
   const auto plain = Ask({.task = TaskNumber(1)});
-  EXPECT_THAT(plain[0].hold->message, HasSubstr("The router does not answer"));
+  EXPECT_THAT(plain[0].hold->message, HasSubstr("There is no route now"));
   EXPECT_TRUE(Ask({.task = TaskNumber(1), .pinned = true, .free_fallback = true})[0].hold.has_value());
   const auto fallback = Ask({.task = TaskNumber(1), .free_fallback = true});
   ASSERT_FALSE(fallback[0].hold.has_value());
@@ -198,7 +198,21 @@ TEST_F(RouterRouteSourceTest, WhileTheRouterIsAwayOnlyWhatAllowsItGoesToFreeEndp
 
 TEST_F(RouterRouteSourceTest, AnAnswerThatIsTooShortIsNoRoute) {
   EXPECT_TRUE(Ask({.task = TaskNumber(1)})[0].hold.has_value());
-  EXPECT_TRUE(Reserve({.task = TaskNumber(1)})[0].hold.has_value());
+  EXPECT_EQ(Reserve({.task = TaskNumber(1)})[0].ticket, nullptr);
+  source_->Disconnect();
+  EXPECT_THAT(Reserve({.task = TaskNumber(1)}), SizeIs(0));
+}
+
+TEST_F(RouterRouteSourceTest, ARouterThatHasLostTheRegistryIsAsGoodAsAway) {
+  router_->snapshot_answer.add_endpoints()->set_endpoint("host-a");
+  source_->RefreshSnapshot();
+  router::v1::RouteHold& hold = *router_->route_answer.add_results()->mutable_hold();
+  hold.set_code(router::v1::HOLD_CODE_REGISTRY_UNKNOWN);
+  hold.set_message("no word from the registry");
+  EXPECT_THAT(Ask({.task = TaskNumber(1)})[0].hold->message, HasSubstr("no word from the registry"));
+  while (Ask({.task = TaskNumber(1), .free_fallback = true})[0].hold.has_value()) {
+    // The snapshot is on its way.
+  }
 }
 
 }  // namespace

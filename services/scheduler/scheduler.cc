@@ -86,6 +86,12 @@ void Scheduler::Stop() {
     MutexLock lock(mutex_);
     while (under_way_ > 0) nothing_under_way_.Wait(mutex_);
   }
+  std::vector<RouteKey> unused;
+  {
+    MutexLock lock(mutex_);
+    for (const Match& match : std::exchange(reserved_, {})) unused.push_back({match.task, match.generation + 1});
+  }
+  if (!unused.empty()) routes_.Release(std::move(unused));
   // So that another one need not wait for the lease to end.
   AcquireShardsRequest release;
   release.set_owner_id(options_.id);
@@ -167,13 +173,14 @@ void Scheduler::Pump() {
     MutexLock lock(mutex_);
     if (stopping_ || assigning_ || start < assign_after_) return;
     if (matcher_.line().waiting() > 0 && matcher_.fleet().free_credits() > 0) {
-      batch = matcher_.Run(batch_limit_);
+      batch = matcher_.Run(batch_limit_, ReservationsLeft(start));
       meter_.Matched(clock_.Now() - start, static_cast<int>(batch.size()));
       const auto routed = std::stable_partition(batch.begin(), batch.end(), [](const Match& match) {
         return match.ticket == nullptr || match.ticket->decision.empty();
       });
       to_reserve.assign(std::make_move_iterator(routed), std::make_move_iterator(batch.end()));
       batch.erase(routed, batch.end());
+      reserving_ += static_cast<int>(to_reserve.size());
       for (std::size_t i = 0; i < to_reserve.size(); i += kMaxReservations) Enter();
     }
     while (!reserved_.empty() && static_cast<int>(batch.size()) < batch_limit_) {
@@ -243,7 +250,6 @@ void Scheduler::Assigned(std::vector<Match> batch, absl::Time start, absl::Statu
   }
   if (!answer.ok()) LogWarning("tasks could not be assigned", {{"status", answer.status()}});
   bool ask_anew = false;
-  std::vector<RouteKey> returned;
   {
     MutexLock lock(mutex_);
     bool failed = !answer.ok();
@@ -261,10 +267,9 @@ void Scheduler::Assigned(std::vector<Match> batch, absl::Time start, absl::Statu
       if (result.has_error()) {
         const Settled outcome = OutcomeOf(match, result.error());
         failed = failed || outcome == Settled::kBack;
-        if (outcome == Settled::kGone && match.reserved) {
-          returned.push_back({match.task, match.generation + 1});
-          desk_.Forget(match.task);
-        }
+        // Nothing is released: an earlier try whose answer was lost may have assigned it under this very generation.
+        // The router looks after what nobody uses.
+        if (outcome == Settled::kGone) desk_.Forget(match.task);
         matcher_.Settle(match, outcome);
         continue;
       }
@@ -317,7 +322,6 @@ void Scheduler::Assigned(std::vector<Match> batch, absl::Time start, absl::Statu
     under_way_ += static_cast<int>(outgoing.size());
   }
   if (ask_anew) lease_step_.Wake();
-  if (!returned.empty()) routes_.Release(std::move(returned));
   for (Outgoing& out : outgoing) Dispatch(*out.hub, std::move(out.request), std::move(out.batch));
   Pump();
   ReadOn();
@@ -337,7 +341,7 @@ void Scheduler::Dispatched(Hub& hub, const std::vector<Match>& batch, absl::Time
                            const absl::StatusOr<agent::v1::DispatchResponse>& answer) {
   meter_.DispatchAnswered(clock_.Now() - start);
   ReportTasksRequest reports;
-  std::vector<RouteKey> returned;
+  std::vector<std::optional<RouteKey>> returned;
   if (!answer.ok()) {
     // The agents may have them. If not, their hub finds them at the ledger: it looks there when a scheduler leaves it,
     // as this one does now to ask for the credits anew.
@@ -356,7 +360,6 @@ void Scheduler::Dispatched(Hub& hub, const std::vector<Match>& batch, absl::Time
       if (!result.has_error()) continue;
       const Match& match = batch[i];
       meter_.DispatchRefused(result.error().reason());
-      if (match.reserved) returned.push_back({match.task, match.generation});
       matcher_.fleet().Return(match.agent, match.session_epoch);
       const bool session_over = result.error().reason() == "STALE_SESSION";
       if (session_over || result.error().reason() == "AGENT_NOT_HERE") {
@@ -364,6 +367,7 @@ void Scheduler::Dispatched(Hub& hub, const std::vector<Match>& batch, absl::Time
       }
       // The newer session was told of it when it was opened.
       if (session_over) continue;
+      returned.push_back(match.reserved ? std::optional(RouteKey{match.task, match.generation}) : std::nullopt);
       task_queue::v1::TaskReport& report = *reports.add_reports();
       report.set_task_id(match.task.ToString());
       report.set_generation(match.generation);
@@ -377,21 +381,27 @@ void Scheduler::Dispatched(Hub& hub, const std::vector<Match>& batch, absl::Time
       }
     }
   }
-  if (!returned.empty()) routes_.Release(std::move(returned));
-  if (reports.reports_size() > 0) HandBack(std::move(reports));
+  if (reports.reports_size() > 0) HandBack(std::move(reports), std::move(returned));
   Pump();
   Leave();
 }
 
-void Scheduler::HandBack(ReportTasksRequest reports) {
+void Scheduler::HandBack(ReportTasksRequest reports, std::vector<std::optional<RouteKey>> reserved) {
   {
     MutexLock lock(mutex_);
     Enter();
   }
   wires_->ReportTasks(std::move(reports), options_.call_timeout,
-                      [this](const absl::StatusOr<ReportTasksResponse>& answer) {
+                      [this, reserved = std::move(reserved)](const absl::StatusOr<ReportTasksResponse>& answer) {
                         // Left undone, the time for accepting returns them.
                         if (!answer.ok()) LogWarning("tasks were not handed back", {{"status", answer.status()}});
+                        std::vector<RouteKey> returned;
+                        for (int i = 0; answer.ok() && i < answer->results_size(); ++i) {
+                          const std::optional<RouteKey>& key = reserved[static_cast<std::size_t>(i)];
+                          // What the ledger did not take back may run.
+                          if (key.has_value() && !answer->results(i).has_error()) returned.push_back(*key);
+                        }
+                        if (!returned.empty()) routes_.Release(std::move(returned));
                         Leave();
                       });
 }

@@ -120,7 +120,10 @@ class Scheduler {
   void AskRoutes();
   void Routed(const std::vector<TaskId>& tasks, std::vector<Route> routes);
   void HoldTasks(task_queue::v1::HoldTasksRequest request);
-  // Takes out of the batch what is to be reserved first, and asks for that.
+  // How many more may be matched that are reserved first: while they are, they hold agents' credits, of which a router
+  // that hangs must not have the most.
+  int ReservationsLeft(absl::Time now) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Asks for what is to be reserved before it is assigned.
   void Reserve(std::vector<Match> batch);
   void ReserveAnswered(std::vector<Match> batch, std::vector<Reserved> answers);
 
@@ -132,7 +135,8 @@ class Scheduler {
   void Dispatched(Hub& hub, const std::vector<Match>& batch, absl::Time start,
                   const absl::StatusOr<agent::v1::DispatchResponse>& answer);
   // Tells the ledger on behalf of agents that never got them.
-  void HandBack(task_queue::v1::ReportTasksRequest reports);
+  // `reserved`: as the reports, what is reserved for them.
+  void HandBack(task_queue::v1::ReportTasksRequest reports, std::vector<std::optional<RouteKey>> reserved);
   void ReadOn();
   void PageAnswered(const Page& page, absl::Time start,
                     const absl::StatusOr<task_queue::v1::ReadReadyResponse>& answer);
@@ -173,6 +177,8 @@ class Scheduler {
   int batch_limit_ ABSL_GUARDED_BY(mutex_);
   absl::Time sweep_at_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteFuture();
   RouteDesk desk_ ABSL_GUARDED_BY(mutex_);
+  int reserving_ ABSL_GUARDED_BY(mutex_) = 0;
+  absl::Time reserve_after_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
   // Reserved, to be assigned with the next batch.
   std::vector<Match> reserved_ ABSL_GUARDED_BY(mutex_);
   // What agents offer to routes, as of this version of the fleet.

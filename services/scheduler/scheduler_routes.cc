@@ -10,6 +10,14 @@ namespace switchyard::scheduler {
 namespace {
 
 constexpr std::size_t kMaxOffered = 1'000;
+// Before anything is reserved again.
+constexpr absl::Duration kAfterFailure = absl::Seconds(1);
+
+// Whether the ledger keeps the hold, or the task is another matter by now, of which the feed tells.
+bool IsKept(const task_queue::v1::ReportResult& result) {
+  return !result.has_error() || (result.error().code() != static_cast<int>(absl::StatusCode::kUnavailable) &&
+                                 result.error().code() != static_cast<int>(absl::StatusCode::kResourceExhausted));
+}
 
 }  // namespace
 
@@ -74,11 +82,20 @@ void Scheduler::HoldTasks(task_queue::v1::HoldTasksRequest request) {
                       if (!answer.ok()) LogWarning("tasks could not be held", {{"status", answer.status()}});
                       {
                         MutexLock lock(mutex_);
-                        // A refusal says that the task is not what it was: the feed tells what it is now.
-                        for (const TaskId& id : *ids) desk_.HoldAnswered(id, answer.ok(), clock_.Now());
+                        for (std::size_t i = 0; i < ids->size(); ++i) {
+                          const bool kept = answer.ok() && static_cast<int>(i) < answer->results_size() &&
+                                            IsKept(answer->results(static_cast<int>(i)));
+                          desk_.HoldAnswered((*ids)[i], kept, clock_.Now());
+                        }
                       }
                       Leave();
                     });
+}
+
+int Scheduler::ReservationsLeft(absl::Time now) const {
+  if (now < reserve_after_) return 0;
+  const std::int64_t credits = matcher_.fleet().free_credits() + reserving_;
+  return static_cast<int>(std::max<std::int64_t>(0, (credits + 1) / 2 - reserving_));
 }
 
 void Scheduler::Reserve(std::vector<Match> batch) {
@@ -115,12 +132,15 @@ void Scheduler::ReserveAnswered(std::vector<Match> batch, std::vector<Reserved> 
                                      .retry_after = absl::Seconds(1)};
   const absl::Time now = clock_.Now();
   MutexLock lock(mutex_);
+  reserving_ -= static_cast<int>(batch.size());
+  if (answers.empty()) reserve_after_ = now + kAfterFailure;
   for (std::size_t i = 0; i < batch.size(); ++i) {
     Match& match = batch[i];
     const bool answered = i < answers.size() && (answers[i].hold.has_value() || answers[i].ticket != nullptr);
     if (answered && !answers[i].hold.has_value()) {
       match.ticket = std::move(answers[i].ticket);
       match.reserved = true;
+      desk_.Placed(match.task);
       reserved_.push_back(std::move(match));
       continue;
     }

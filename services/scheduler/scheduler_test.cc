@@ -71,6 +71,10 @@ class SlowRoutes final : public RouteSource {
     released_.insert(released_.end(), keys.begin(), keys.end());
     changed_.NotifyAll();
   }
+  std::size_t releases() const {
+    MutexLock lock(mutex_);
+    return released_.size();
+  }
   std::vector<std::string> offered() const {
     MutexLock lock(mutex_);
     return offered_;
@@ -390,7 +394,7 @@ TEST_F(SchedulerTest, ATaskWithoutItsRouteHoldsUpNobody) {
   EXPECT_EQ(ledger_->AwaitBatch(2).assignments(0).routing(), "tier 1");
 }
 
-TEST_F(SchedulerTest, ReservesBetweenMatchAndAssignmentAndReleasesWhatTheLedgerRefuses) {
+TEST_F(SchedulerTest, ReservesBetweenMatchAndAssignmentAndLeavesWhatTheLedgerRefusesToTheRouter) {
   hub_->Put([] {
     agent::v1::AgentCapacity agent = Agent("a", 9);
     agent.add_features("kind.prompt");
@@ -418,9 +422,64 @@ TEST_F(SchedulerTest, ReservesBetweenMatchAndAssignmentAndReleasesWhatTheLedgerR
                     .ticket = std::make_shared<const RouteTicket>(
                         RouteTicket{.decision = "", .annotation = "r", .summary = "s", .near_hosts = {}})}});
   EXPECT_EQ(ledger_->AwaitBatch(1).assignments(0).route_summary(), "s");
+  // It may run under that very generation, assigned by a call whose answer was lost.
+  scheduler_->Stop();
+  EXPECT_EQ(routes_.releases(), 0u);
+}
+
+TEST_F(SchedulerTest, ReleasesWhatWasHandedBackAndNotWhatTheNewerSessionHas) {
+  hub_->Put([] {
+    agent::v1::AgentCapacity agent = Agent("a", 9);
+    agent.add_features("kind.prompt");
+    return agent;
+  }());
+  Start();
+  AwaitAgents(1, 9);
+  AwaitLive();
+  for (const int number : {1, 2}) {
+    task_queue::v1::ReadyTask prompt = Task(number);
+    prompt.set_kind("prompt");
+    hub_->Refuse(number == 1 ? "STALE_SESSION" : "OVER_CAPACITY");
+    ledger_->Offer(prompt);
+    routes_.AwaitQuestion().second({Route{.hold = std::nullopt, .capabilities = {}, .ticket = Decided("d")}});
+    routes_.AwaitReserve().second({Reserved{.hold = std::nullopt, .ticket = Decided("")}});
+    if (number == 1) {
+      hub_->AwaitItem(1);
+      // The agent comes back.
+      agent::v1::AgentCapacity agent = Agent("a", 9);
+      agent.add_features("kind.prompt");
+      agent.set_session_epoch(8);
+      hub_->Put(agent);
+    }
+  }
   const RouteKey released = routes_.AwaitRelease();
-  EXPECT_EQ(released.task.ToString(), prompt.task_id());
-  EXPECT_EQ(released.generation, prompt.generation() + 1);
+  EXPECT_EQ(released.task.ToString(), Task(2).task_id());
+  EXPECT_EQ(released.generation, Task(2).generation() + 1);
+  EXPECT_EQ(routes_.releases(), 0u);
+}
+
+TEST_F(SchedulerTest, ARouterThatHangsLeavesHalfOfTheAgentsToOthers) {
+  hub_->Put([] {
+    agent::v1::AgentCapacity agent = Agent("a", 4);
+    agent.add_features("kind.prompt");
+    return agent;
+  }());
+  Start();
+  AwaitAgents(1, 4);
+  AwaitLive();
+  for (int number = 1; number <= 4; ++number) {
+    task_queue::v1::ReadyTask prompt = Task(number);
+    prompt.set_kind("prompt");
+    ledger_->Offer(prompt);
+    routes_.AwaitQuestion().second({Route{.hold = std::nullopt, .capabilities = {}, .ticket = Decided("d")}});
+  }
+  auto [first, answer_first] = routes_.AwaitReserve();
+  auto [second, answer_second] = routes_.AwaitReserve();
+  EXPECT_EQ(first.size() + second.size(), 2u);
+  ledger_->Offer(Task(5));
+  EXPECT_EQ(hub_->AwaitItem(1).assignment().task_id(), Task(5).task_id());
+  answer_first({});
+  answer_second({});
 }
 
 TEST_F(SchedulerTest, ATaskWithoutAPlaceIsHeldAtTheLedgerWithTheReason) {

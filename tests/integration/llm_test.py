@@ -195,10 +195,10 @@ class FailureTest(LlmTest):
         time.sleep(1)
         self.assertEqual(self.asked(sim, protocol), 1)
 
-    def test_an_endpoint_that_is_down_is_passed_over_by_the_chain(self):
-        self.price()
-        sim, name = self.endpoint()
-        _, other_name = self.endpoint()
+    @for_each_protocol
+    def test_an_endpoint_that_is_down_is_passed_over_by_the_chain(self, protocol):
+        sim, name = self.endpoint(protocol)
+        _, other_name = self.endpoint(protocol)
         pin = stubs.spec.ModelPin(endpoint=name, allow_fallback=True)
         self.answered(model_pin=pin)
         sim.sim("PUT", "faults", [{"kind": "dead"}])
