@@ -138,7 +138,8 @@ std::string ToText(std::string_view text, std::size_t bytes) {
 Assignment ToAssignment(agent::v1::Assignment message) {
   Assignment assignment{.number = message.number(),
                         .key = {.task_id = message.task_id(), .generation = message.generation()},
-                        .probe = message.probe()};
+                        .probe = message.probe(),
+                        .routed = !message.routing().empty()};
   const queue::TaskSpec& spec = message.spec();
   assignment.beyond_workspace =
       spec.effects() != queue::EFFECTS_UNSPECIFIED && spec.effects() != queue::EFFECTS_WORKSPACE;
@@ -235,6 +236,7 @@ agent::v1::Report ToReport(const Report& report) {
       message.mutable_reject()->set_reason(ToText(report.reason, kReasonBytes));
       message.mutable_reject()->set_message(ToText(report.message, kMessageBytes));
       message.mutable_reject()->set_permanent(report.permanent);
+      message.mutable_reject()->set_routed(report.routed);
       break;
     case ReportKind::kPhase:
       message.mutable_phase()->set_phase(static_cast<queue::Phase>(report.phase));

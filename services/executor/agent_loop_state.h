@@ -68,9 +68,11 @@ class AgentLoop::Checker final : public WorkChecker {
  public:
   explicit Checker(std::vector<Backend*> backends) : backends_(std::move(backends)) {}
   absl::Status Check(Assignment& assignment) override;
+  void SetAgent(std::string name) { agent_ = std::move(name); }
 
  private:
   const std::vector<Backend*> backends_;
+  std::string agent_;
 };
 
 struct AgentLoop::State {

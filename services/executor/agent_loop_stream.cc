@@ -92,6 +92,7 @@ void AgentLoop::State::Welcome(const agent::v1::Welcome& welcome) {
   core.OnWelcome(ToWelcomed(welcome));
   resources_news = tests_news = false;
   seen.agent_name = welcome.agent_name();
+  checker.SetAgent(welcome.agent_name());
   seen.agent_id = welcome.agent_id();
   seen.hub_id = welcome.hub_id();
   seen.last_error.clear();

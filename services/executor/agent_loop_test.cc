@@ -37,6 +37,12 @@ class FakeBackend final : public Backend {
   bool Serves(WorkKind) const override { return true; }
   absl::Status Check(const Work& work) const override {
     if (work.kind == WorkKind::kPrompt) {
+      if (work.routing == "for a-2 only" && work.agent != "a-2") {
+        return MakeError(absl::StatusCode::kFailedPrecondition, "WRONG_AGENT", "only a-2 reaches it");
+      }
+      if (work.routing == "for a-1 only" && work.agent != "a-1") {
+        return MakeError(absl::StatusCode::kFailedPrecondition, "WRONG_AGENT", "only a-1 reaches it");
+      }
       return work.routing.empty() ? MakeError(absl::StatusCode::kFailedPrecondition, "UNROUTED", "no route")
                                   : absl::OkStatus();
     }
@@ -475,6 +481,23 @@ TEST_F(AgentLoopTest, APromptWithoutARouteIsRejectedButNotForGood) {
   const agent::v1::Report rejected = NextReport();
   EXPECT_EQ(rejected.reject().reason(), "UNROUTED");
   EXPECT_FALSE(rejected.reject().permanent());
+  EXPECT_FALSE(rejected.reject().routed());
+}
+
+TEST_F(AgentLoopTest, ARejectionSaysThatAnEndpointIsHeldForIt) {
+  Connect();
+  AssignPrompt("t1", "for a-2 only");
+  const agent::v1::Report rejected = NextReport();
+  EXPECT_EQ(rejected.reject().reason(), "WRONG_AGENT");
+  EXPECT_FALSE(rejected.reject().permanent());
+  EXPECT_TRUE(rejected.reject().routed());
+}
+
+TEST_F(AgentLoopTest, BackEndsKnowWhichAgentTheyWorkFor) {
+  Connect();
+  AssignPrompt("t1", "for a-1 only");
+  EXPECT_TRUE(NextReport().has_accept());
+  backend_.AwaitStart("t1");
 }
 
 TEST_F(AgentLoopTest, WhatAModelUsedStandsInTheEnd) {

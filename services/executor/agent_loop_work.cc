@@ -27,6 +27,7 @@ absl::Status AgentLoop::Checker::Check(Assignment& assignment) {
   absl::StatusOr<Work> work = ToWork(assignment);
   if (!work.ok()) return work.status();
   work->inside_only = false;
+  work->agent = agent_;
   absl::Status last =
       MakeError(absl::StatusCode::kInvalidArgument, "UNSUPPORTED", "no back end for work of this kind is enabled");
   for (const Backend* backend : backends_) {
@@ -59,6 +60,7 @@ void AgentLoop::State::StartWork(const Assignment& assignment) {
   if (absl::StatusOr<Work> work = ToWork(assignment); !work.ok()) {
     last = work.status();
   } else {
+    work->agent = seen.agent_name;
     for (Backend* backend : deps.backends) {
       if (!backend->Serves(work->kind)) continue;
       if (last = backend->Check(*work); !last.ok()) continue;

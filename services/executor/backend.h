@@ -56,6 +56,8 @@ struct Work {
   PromptWork prompt;
   // A serialised switchyard.router.v1.Routing; empty: no model.
   std::string routing;
+  // The name of the agent that this executor is; empty: no hub has told it yet, and what it holds was checked before.
+  std::string agent;
   // The program first.
   std::vector<std::string> argv;
   // Added to the clean environment, as far as the rule that allows the program permits these names.
@@ -225,7 +227,8 @@ class Backend {
   virtual bool Serves(WorkKind kind) const { return kind == WorkKind::kCommand; }
   // OK when Start would take this work now. Otherwise what Start would return: PERMISSION_DENIED, reason NOT_ALLOWED;
   // INVALID_ARGUMENT, reason INVALID_WORK; UNAVAILABLE, reason SANDBOX_UNAVAILABLE or SHUTTING_DOWN. Of work with a
-  // model: FAILED_PRECONDITION, reason UNROUTED, ROUTING_UNKNOWN, NOT_LOCAL, CREDENTIAL_NOT_ALLOWED, SECRET_UNREADABLE.
+  // model: FAILED_PRECONDITION, reason UNROUTED, ROUTING_UNKNOWN, WRONG_AGENT, NOT_LOCAL, CREDENTIAL_NOT_ALLOWED,
+  // SECRET_UNREADABLE.
   virtual absl::Status Check(const Work& work) const = 0;
   // Whether work that Check takes could change more than its own folder, as far as the back end grants it, whatever the
   // task says.

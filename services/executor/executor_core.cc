@@ -122,7 +122,7 @@ void ExecutorCore::Take(Assignment assignment) {
 
 ExecutorCore::Objection ExecutorCore::ObjectionTo(Assignment& assignment) {
   if (std::find(past_.begin(), past_.end(), assignment.key) != past_.end()) {
-    return {.reason = "ALREADY_FINISHED", .message = "this executor is done with it already"};
+    return {.reason = "ALREADY_FINISHED", .message = "this executor is done with it already", .used = true};
   }
   if (draining_) return {.reason = "DRAINING", .message = "the executor stops"};
   if (!disk_full_.empty()) return {.reason = "DISK_FULL", .message = disk_full_};
@@ -151,6 +151,7 @@ void ExecutorCore::Refuse(const Assignment& assignment, const Objection& objecti
   report.reason = objection.reason;
   report.message = Cut(objection.message);
   report.permanent = objection.permanent;
+  report.routed = assignment.routed && !objection.used;
 }
 
 Report& ExecutorCore::Say(const TaskKey& key, ReportKind kind) {

@@ -174,6 +174,8 @@ class ExecutorCore {
     std::string message;
     // Whenever the task comes.
     bool permanent = false;
+    // Its endpoint was called before: a report tells of it.
+    bool used = false;
   };
   Objection ObjectionTo(Assignment& assignment);
   void Refuse(const Assignment& assignment, const Objection& objection);

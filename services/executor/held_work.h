@@ -35,6 +35,8 @@ struct Assignment {
   bool retry_when_lost = true;
   // No ledger knows it: neither held nor journalled, its reports carry no number.
   bool probe = false;
+  // An endpoint is held for it. Not journalled: only a rejection asks, which comes before.
+  bool routed = false;
   std::string payload;
 };
 
@@ -64,6 +66,8 @@ struct Report {
   std::string message;
   // Of a failure or rejection.
   bool permanent = false;
+  // Of a rejection: the endpoint held for it is not used, and can be given back at once.
+  bool routed = false;
   // Of a failure.
   bool agent_fault = false;
   // Of a phase, as the contract numbers it.

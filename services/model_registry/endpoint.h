@@ -106,6 +106,8 @@ struct FoundModel {
   // As allocated when loaded, else as trained or configured at the server; 0: unknown.
   std::int64_t context_window = 0;
   std::vector<std::string> capabilities;
+  // Requests for it are passed on to others' machines.
+  bool remote = false;
 
   friend bool operator==(const FoundModel&, const FoundModel&) = default;
 };

@@ -282,6 +282,7 @@ PlacedModel EndpointHealth::Place(const std::string& name, const ModelState& sta
   placed.context_window = state.found.context_window;
   if (state.found.loaded) placed.expire_time = state.found.expire_time;
   placed.capabilities = state.found.capabilities;
+  placed.remote = state.found.remote;
   placed.in_flight = state.in_flight;
   placed.capacity = std::min(state.capacity.value(), Full());
   placed.latencies = state.latencies.Summary();
@@ -342,7 +343,7 @@ std::optional<std::string> EndpointHealth::DueKeepWarm(absl::Time now) const {
   if (state != EndpointState::kHealthy && state != EndpointState::kBusy) return std::nullopt;
   for (const auto& [name, model] : models_) {
     const ModelSettings* const settings = FindSettings(spec_, name);
-    if (settings == nullptr || !settings->keep_warm || !model.present) continue;
+    if (settings == nullptr || !settings->keep_warm || !model.present || model.found.remote) continue;
     // Work keeps it loaded by itself.
     if (model.in_flight > 0 || now - model.keep_warm_tried < kKeepWarmRetry) continue;
     const absl::Time end = model.found.expire_time.value_or(absl::InfiniteFuture());

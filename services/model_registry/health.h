@@ -94,6 +94,8 @@ struct PlacedModel {
   std::map<std::string, std::int64_t> options;
   std::string priced_as;
   bool free = false;
+  // Never local, whatever the endpoint is.
+  bool remote = false;
 
   friend bool operator==(const PlacedModel&, const PlacedModel&) = default;
 };

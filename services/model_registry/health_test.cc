@@ -294,6 +294,15 @@ TEST_F(HealthTest, KeepsChosenModelsWarm) {
   EXPECT_TRUE(health_->DueKeepWarm(now_).has_value());
 }
 
+TEST_F(HealthTest, AModelThatIsPassedOnIsRemoteAndNotKeptWarm) {
+  spec_.models = {{.model = "a", .keep_warm = true}};
+  Make();
+  Check(Good({{.model = "a", .remote = true}, {.model = "b"}}));
+  EXPECT_TRUE(ModelNow("a").remote);
+  EXPECT_FALSE(ModelNow("b").remote);
+  EXPECT_FALSE(health_->DueKeepWarm(now_).has_value());
+}
+
 TEST_F(HealthTest, BelievesTheAgentOfAnEndpointThatOnlyItReaches) {
   spec_.agent = "build-1";
   Make();

@@ -43,6 +43,8 @@ Json OptionsOf(const EndpointSpec& spec, const std::string& model) {
 }
 
 bool CanSpeak(const FoundModel& model) {
+  // It would say nothing about this endpoint, and cost.
+  if (model.remote) return false;
   if (model.capabilities.empty()) return true;
   for (const std::string& capability : model.capabilities) {
     if (capability == "completion") return true;

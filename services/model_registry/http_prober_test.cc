@@ -108,6 +108,12 @@ TEST_F(HttpProberTest, LoadsNothingOnlyToAskForAWord) {
   EXPECT_THAT(http_.requests().back().body, HasSubstr("\"model\":\"cold\""));
 }
 
+TEST_F(HttpProberTest, AsksNoModelOfOthersForAWord) {
+  http_.When("/api/tags", Answer(200, R"({"models":[{"name":"m:7b","remote_host":"https://ollama.example"}]})"));
+  EXPECT_TRUE(Check(Generate::kAlways).models.at(0).remote);
+  EXPECT_EQ(http_.CountOf("/api/chat"), 0u);
+}
+
 TEST_F(HttpProberTest, AFullQueueIsNoFailure) {
   http_.When("/api/chat", Answer(503, R"({"error":"server busy, please try again."})"));
   const CheckResult result = Check(Generate::kIfLoaded);

@@ -318,7 +318,9 @@ TEST_F(ModelRegistryRpcTest, TakesTheReportOfTheAgentAlone) {
   check.set_process(v1::VERDICT_GOOD);
   check.set_credentials(v1::VERDICT_GOOD);
   check.set_models_known(v1::VERDICT_GOOD);
-  check.add_models()->set_model("m:7b");
+  v1::FoundModel& found = *check.add_models();
+  found.set_model("m:7b");
+  found.set_remote(true);
   report.set_agent("build-2");
   SY_ASSERT_OK(Call("service-token", &Stub::ReportEndpointChecks, report));
   registry_.Refresh();
@@ -327,6 +329,7 @@ TEST_F(ModelRegistryRpcTest, TakesTheReportOfTheAgentAlone) {
   SY_ASSERT_OK(Call("service-token", &Stub::ReportEndpointChecks, report));
   registry_.Refresh();
   EXPECT_EQ(Get("far")->endpoint().status().state(), v1::ENDPOINT_STATE_HEALTHY);
+  EXPECT_TRUE(Get("far")->endpoint().status().models(0).remote());
 }
 
 TEST_F(ModelRegistryRpcTest, WatchesFirstAllThenWhatChanges) {

@@ -42,6 +42,11 @@ std::int64_t Number(const Json& json) {
   return value > 0 && value < kMost ? static_cast<std::int64_t>(value) : 0;
 }
 
+// Ollama lists models of its cloud among its own, and passes requests for them on.
+bool IsRemote(const Json& item) {
+  return !Text(Member(item, "remote_model")).empty() || !Text(Member(item, "remote_host")).empty();
+}
+
 bool IsModelName(const std::string& name) {
   return !name.empty() && name.size() <= kMaxName && std::none_of(name.begin(), name.end(), [](char c) {
     return static_cast<unsigned char>(c) <= ' ' || static_cast<unsigned char>(c) == 0x7f;
@@ -177,6 +182,7 @@ std::optional<std::vector<FoundModel>> ParseOllamaTags(std::string_view body) {
     model.size_bytes = Number(Member(item, "size"));
     model.context_window = Number(Member(Member(item, "details"), "context_length"));
     model.capabilities = Capabilities(Member(item, "capabilities"));
+    model.remote = IsRemote(item);
     return model;
   });
 }
@@ -188,6 +194,7 @@ std::optional<std::vector<FoundModel>> ParseOllamaPs(std::string_view body) {
     model.loaded = true;
     model.size_bytes = Number(Member(item, "size"));
     model.vram_bytes = Number(Member(item, "size_vram"));
+    model.remote = IsRemote(item);
     model.context_window = Number(Member(item, "context_length"));
     absl::Time time;
     std::string error;
@@ -246,6 +253,7 @@ void MergeLoaded(const std::vector<FoundModel>& loaded, std::vector<FoundModel>&
     found->loaded = true;
     found->expire_time = ps.expire_time;
     found->vram_bytes = ps.vram_bytes;
+    found->remote = found->remote || ps.remote;
     if (ps.context_window > 0) found->context_window = ps.context_window;
   }
 }

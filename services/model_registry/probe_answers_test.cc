@@ -56,6 +56,24 @@ TEST_F(ProbeAnswersTest, ReadsWhatOllamaHasLoaded) {
   EXPECT_FALSE(models[1].loaded);
 }
 
+TEST_F(ProbeAnswersTest, AModelThatOllamaPassesOnIsRemote) {
+  auto models = ParseOllamaTags(R"({"models":[
+      {"name":"own:7b","remote_model":"","remote_host":""},
+      {"name":"big-cloud","remote_model":"big","remote_host":"https://ollama.example:443"},
+      {"name":"alias","remote_model":"big"}, {"name":"loaded"}]})");
+  ASSERT_TRUE(models.has_value() && models->size() == 4);
+  EXPECT_FALSE(models->at(0).remote);
+  EXPECT_TRUE(models->at(1).remote);
+  EXPECT_TRUE(models->at(2).remote);
+  const auto loaded = ParseOllamaPs(R"({"models":[{"name":"big-cloud"},
+      {"name":"loaded","remote_host":"https://ollama.example:443"}]})");
+  ASSERT_TRUE(loaded.has_value());
+  MergeLoaded(*loaded, *models);
+  EXPECT_FALSE(models->at(0).remote);
+  EXPECT_TRUE(models->at(1).remote) << "either list says so";
+  EXPECT_TRUE(models->at(3).remote);
+}
+
 TEST_F(ProbeAnswersTest, ReadsListsOfTheOthers) {
   const auto models = ParseModelList(R"({"data":[{"id":"served","max_model_len":8192},{"id":"hosted"}]})");
   ASSERT_TRUE(models.has_value() && models->size() == 2);

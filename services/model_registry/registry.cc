@@ -217,7 +217,7 @@ EndpointView Registry::ViewOf(Entry& entry, absl::Time now) {
   EndpointView view{entry.record, entry.health.Status(now)};
   for (PlacedModel& placed : view.status.models) {
     placed.disabled = Disabled(entry.record.id, entry.record.spec.kind, placed.model);
-    placed.free = entry.record.spec.free;
+    placed.free = entry.record.spec.free && !placed.remote;
     const ModelInfo* const info = table_->Find(placed.model);
     if (info == nullptr) continue;
     placed.priced_as = info->model;

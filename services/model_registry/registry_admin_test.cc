@@ -78,6 +78,22 @@ TEST_F(RegistryAdminTest, AddsAnEndpointOnce) {
   EXPECT_EQ(admin_.Find("a")->record.id, admin_.Find(added.record.id.ToString())->record.id);
 }
 
+TEST_F(RegistryAdminTest, WhatAFreeEndpointPassesOnIsNotFree) {
+  EndpointSpec spec = Spec("a");
+  spec.free = true;
+  const EndpointId id = Ready(spec);
+  CheckResult result = Good();
+  result.models[0].remote = true;
+  SY_ASSERT_OK_AND_ASSIGN(const DueCheck due, registry_.TakeManualCheck(id));
+  registry_.CheckDone(due.endpoint, CheckKind::kManual, result, clock_.Now());
+  registry_.Refresh();
+  const std::vector<PlacedModel> models = admin_.Find("a")->status.models;
+  ASSERT_THAT(models, SizeIs(2));
+  EXPECT_TRUE(models[0].remote);
+  EXPECT_FALSE(models[0].free);
+  EXPECT_TRUE(models[1].free);
+}
+
 TEST_F(RegistryAdminTest, BoundsTheirNumber) {
   for (int i = 0; i < 5; ++i) SY_ASSERT_OK(admin_.Add(Spec("e" + std::to_string(i)), kAda, ""));
   EXPECT_THAT(admin_.Add(Spec("f"), kAda, ""), IsError("TOO_MANY_ENDPOINTS"));

@@ -253,6 +253,7 @@ CheckResult FromProto(const v1::EndpointCheck& check, std::string_view prefix, s
     made.context_window = found.context_window();
     made.capabilities = {found.capabilities().begin(),
                          found.capabilities().begin() + std::min(found.capabilities_size(), 50)};
+    made.remote = found.remote();
   }
   return out;
 }
@@ -286,6 +287,7 @@ void ToProto(const PlacedModel& placed, v1::PlacedModel& out) {
   for (const auto& [name, value] : placed.options) (*out.mutable_options())[name] = value;
   out.set_priced_as(placed.priced_as);
   out.set_free(placed.free);
+  out.set_remote(placed.remote);
 }
 
 void ToProto(const EndpointView& view, v1::Endpoint& out) {

@@ -222,7 +222,7 @@ std::optional<BudgetLedger::Refused> BudgetLedger::Reserve(std::string_view key,
     Account& account = budgets_.find(name)->second;
     const bool before = StateOf(account, start).warned();
     // Periods that are over and hold nothing are history.
-    absl::erase_if(account.periods, [&](const auto& one) { return one.first < start && one.second.held == 0; });
+    absl::erase_if(account.periods, [now = start](const auto& one) { return one.first < now && one.second.held == 0; });
     Totals& totals = account.periods[start];
     totals.held = AddMicros(totals.held, amount);
     if (change != nullptr && !before && StateOf(account, start).warned()) change->warned.push_back(name);

@@ -100,6 +100,8 @@ struct PlacedModel {
   // The row of the table that holds for it; empty: none.
   std::string priced_as;
   bool free = false;
+  // The endpoint passes requests for it on to others' machines: never local, and free only by its row.
+  bool remote = false;
 
   friend bool operator==(const PlacedModel&, const PlacedModel&) = default;
 };

@@ -40,6 +40,7 @@ PlacedModel FromProto(const mr::PlacedModel& placed) {
   out.options = {placed.options().begin(), placed.options().end()};
   out.priced_as = placed.priced_as();
   out.free = placed.free();
+  out.remote = placed.remote();
   return out;
 }
 

@@ -47,12 +47,13 @@ GrantResult NextInChain(const TaskFacts& facts, const HeldRoute& held, EndpointO
                         DecideContext context) {
   const bool pinned = facts.pin.set() && !facts.pin.allow_fallback;
   const bool larger = reason == "CONTEXT_EXCEEDED";
+  const bool absent = reason == "MODEL_NOT_FOUND";
   switch (outcome) {
     case EndpointOutcome::kSuccess:
       return Refuse("the request succeeded");
     case EndpointOutcome::kUnknown:
     case EndpointOutcome::kNeutral:
-      if (!larger) return Refuse("nothing is wrong with the endpoint: another one would say the same");
+      if (!larger && !absent) return Refuse("nothing is wrong with the endpoint: another one would say the same");
       break;
     case EndpointOutcome::kRefused:
       if (pinned) return Refuse(absl::StrCat(held.endpoint, " refuses its credentials, and the task pins it"));
@@ -79,6 +80,8 @@ GrantResult NextInChain(const TaskFacts& facts, const HeldRoute& held, EndpointO
         }
       }
     }
+  } else if (absent) {
+    excluded.push_back({.endpoint = held.endpoint, .model = held.model});
   } else {
     excluded.push_back({.endpoint = held.endpoint, .model = ""});
   }

@@ -59,9 +59,10 @@ using GrantResult = std::variant<Grant, GrantRefusal>;
 
 // Which endpoint follows the one held, by what is known now, for the agent whose offers `context.reach` has.
 //
-// Never from a success, a mistake of the request itself (except CONTEXT_EXCEEDED, which goes to a larger window), or a
-// pinned endpoint or model without allow_fallback. Never weaker than the task's tier, never off local endpoints where
-// the task or the held route stays there. `context.excluded` and `one_agent` are filled here.
+// Never from a success, a mistake of the request itself (except CONTEXT_EXCEEDED, which goes to a larger window, and
+// MODEL_NOT_FOUND, which leaves that model at that endpoint), or a pinned endpoint or model without allow_fallback.
+// Never weaker than the task's tier, never off local endpoints where the task or the held route stays there.
+// `context.excluded` and `one_agent` are filled here.
 GrantResult NextInChain(const TaskFacts& facts, const HeldRoute& held, EndpointOutcome outcome, std::string_view reason,
                         DecideContext context);
 

@@ -147,6 +147,22 @@ TEST(ChainTest, ATooLongPromptGoesToALargerWindow) {
   EXPECT_EQ(Show(yard.Next(Standard(), At("a", "wide"), EndpointOutcome::kNeutral, "CONTEXT_EXCEEDED")), "exhausted");
 }
 
+TEST(ChainTest, AModelThatIsNotThereIsLeftWhateverThatSaysOfTheEndpoint) {
+  Catalogue catalogue;
+  catalogue.models = TestRows();
+  catalogue.endpoints = {Box("a", {"mid", "strong"}), Box("b", {"mid"})};
+  const TestYard yard(catalogue);
+  EXPECT_EQ(Show(yard.Next(Standard(), At("a", "mid"), EndpointOutcome::kNeutral, "MODEL_NOT_FOUND")),
+            "strong at a, mid at b, for MODEL_NOT_FOUND");
+  HeldRoute held = At("b", "mid");
+  held.left = {{.endpoint = "a", .model = "mid"}};
+  EXPECT_EQ(Show(yard.Next(Standard(), held, EndpointOutcome::kNeutral, "MODEL_NOT_FOUND")),
+            "strong at a, for MODEL_NOT_FOUND");
+  TaskFacts pinned = Standard();
+  pinned.pin.endpoint = "a";
+  EXPECT_EQ(Show(yard.Next(pinned, At("a", "mid"), EndpointOutcome::kNeutral, "MODEL_NOT_FOUND")), "refused");
+}
+
 TEST(ChainTest, ASpentBudgetEndsTheChain) {
   TestYard yard;
   BudgetState state;

@@ -41,7 +41,10 @@ class Chooser {
     if (decision.candidates.empty()) return WhyNone();
     if (tiering_.plain()) {
       const Slot* const passed_by = context_.snapshot.MisconfiguredFirst(filter_.rank_class());
-      if (passed_by != nullptr && context_.reach.Has(*passed_by)) {
+      if (passed_by != nullptr && filter_.ByTask(*passed_by, filter_.EstimateFor(*passed_by)) == Rejection::kNone) {
+        for (Choice& choice : decision.candidates) {
+          if (choice.fallback_reason.empty()) choice.fallback_reason = "MISCONFIGURED";
+        }
         decision.signals.push_back({"MISCONFIGURED", passed_by->endpoint->name, ModelTier::kNone});
       }
     }
@@ -91,7 +94,11 @@ class Chooser {
     if (filter_.ByTask(slot, estimate) != Rejection::kNone) return;
     const BudgetVerdict verdict = filter_.BudgetFor(slot, estimate);
     if (verdict.kind == BudgetVerdict::Kind::kFits) {
-      decision_->candidates.push_back({.slot = &slot, .score = one.score, .estimate = estimate});
+      const bool other = tiering_.left || (tiering_.may_leave && !filter_.Fixed(slot));
+      decision_->candidates.push_back({.slot = &slot,
+                                       .score = one.score,
+                                       .estimate = estimate,
+                                       .fallback_reason = other ? tiering_.leave_reason : std::string_view()});
     } else if (verdict.kind == BudgetVerdict::Kind::kSpent && best == nullptr) {
       MeetBudget(*verdict.budget, estimate);
     }
@@ -364,7 +371,8 @@ std::vector<std::string> WarmHosts(const Snapshot& snapshot, const Decision& dec
 std::vector<const Slot*> FreeLocalSlots(const Snapshot& snapshot) {
   std::vector<const Slot*> slots;
   for (const Slot& slot : snapshot.slots()) {
-    if (slot.barred == Rejection::kNone && slot.local() && slot.price.free) slots.push_back(&slot);
+    if (slot.barred != Rejection::kNone || slot.closed != Rejection::kNone) continue;
+    if (slot.local() && slot.price.free) slots.push_back(&slot);
   }
   return slots;
 }

@@ -76,7 +76,7 @@ Explanation Explain(const TaskFacts& facts, const DecideContext& context, std::s
 std::vector<std::string> WarmHosts(const Snapshot& snapshot, const Decision& decision);
 
 // Endpoints that cost nothing, explicitly, and are local: what schedulers fall back on while the router is away. Slots
-// that are not barred, by endpoint's name.
+// that are neither barred nor closed, by endpoint's name.
 std::vector<const Slot*> FreeLocalSlots(const Snapshot& snapshot);
 
 }  // namespace switchyard::router

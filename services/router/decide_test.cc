@@ -71,6 +71,19 @@ TEST(DecideTest, UnknownWorkGoesToTheStrongest) {
   EXPECT_EQ(Of(result).cause, Cause::kUnknown);
 }
 
+TEST(DecideTest, AModelThatALocalEndpointPassesOnIsNotLocal) {
+  Catalogue catalogue = TestCatalogue();
+  catalogue.endpoints = {Box("box", {"mid", "strong"})};
+  for (PlacedModel& placed : catalogue.endpoints[0].models) placed.remote = true;
+  const TestYard yard(catalogue);
+  EXPECT_EQ(Of(yard.Ask(Standard())).strategy, Strategy::kCloudLlm);
+  const Explanation why = yard.AskWhy(Local(Standard()));
+  ASSERT_TRUE(why.hold.has_value());
+  for (const ExplainedCandidate& one : why.candidates) EXPECT_NE(one.rejection, Rejection::kNone);
+  catalogue.endpoints[0].models[0].remote = false;
+  EXPECT_EQ(Best(TestYard(catalogue).Ask(Local(Standard()))), "mid at box");
+}
+
 TEST(DecideTest, TrivialPromptsGoToTheSmallestLocalModel) {
   TaskFacts facts = TestPrompt();
   facts.complexity = Complexity::kTrivial;
@@ -452,6 +465,15 @@ TEST(FreeLocalSlotsTest, AreLocalAndExplicitlyFree) {
   EXPECT_THAT(names, ElementsAre("mid", "tiny"));
 }
 
+TEST(FreeLocalSlotsTest, AreNotClosed) {
+  Catalogue catalogue = TestCatalogue();
+  for (const EndpointState state :
+       {EndpointState::kOpen, EndpointState::kMisconfigured, EndpointState::kRateLimited, EndpointState::kUnknown}) {
+    catalogue.endpoints[0].state = state;
+    EXPECT_THAT(FreeLocalSlots(TestYard(catalogue).snapshot()), IsEmpty());
+  }
+}
+
 // Random installations and tasks: what must hold of every decision, and that explaining agrees with deciding.
 class RandomYards {
  public:
@@ -467,7 +489,9 @@ class RandomYards {
       if (Chance(4)) endpoint.agent = "agent" + std::to_string(rng_->Below(2));
       endpoint.in_flight = static_cast<int>(rng_->Below(6));
       for (const char* const model : kModels) {
-        if (Chance(3)) endpoint.models.push_back(Placed(model, static_cast<Warmth>(1 + rng_->Below(4))));
+        if (!Chance(3)) continue;
+        endpoint.models.push_back(Placed(model, static_cast<Warmth>(1 + rng_->Below(4))));
+        endpoint.models.back().remote = Chance(5);
       }
       catalogue.endpoints.push_back(std::move(endpoint));
     }
@@ -550,7 +574,7 @@ TEST(DecidePropertyTest, WhatMustHoldOfEveryDecision) {
         EXPECT_EQ(decision.candidates[j].estimate, why.candidates[j].estimate);
         const bool stays = facts.local_only || facts.routine || facts.role == "operator" || decision.local_only;
         if (stays) {
-          EXPECT_TRUE(slot.local());
+          EXPECT_TRUE(slot.endpoint->local && !slot.placed->remote);
         }
         int tries = 0;
         for (const FormerAttempt& attempt : facts.former) {

@@ -93,6 +93,9 @@ struct Choice {
   // 0 to 1.
   double score = 0;
   Estimate estimate;
+  // A literal for Routing.fallback_reason, where it is not what was asked for first: PIN_UNAVAILABLE,
+  // KEPT_MODEL_UNAVAILABLE, MISCONFIGURED.
+  std::string_view fallback_reason = {};
 };
 
 // So many go into a decision: the best may be taken when it comes to reserving. How many an attempt may go on to

@@ -68,7 +68,7 @@ Settlement SettlementOf(const Price& price, const TokenUse& use, std::int64_t re
 Price PriceOf(const Endpoint& endpoint, const PlacedModel& placed, const ModelRow* row) {
   Price price;
   if (row != nullptr) price = row->price;
-  if (endpoint.free || placed.free) price = Price{.free = true, .rates = {}, .steps = {}};
+  if ((endpoint.free && !placed.remote) || placed.free) price = Price{.free = true, .rates = {}, .steps = {}};
   return price;
 }
 

@@ -36,7 +36,8 @@ struct Settlement {
 };
 Settlement SettlementOf(const Price& price, const TokenUse& use, std::int64_t reserved_micros);
 
-// The price of one placed model: free when its endpoint, the place or its row is explicitly so.
+// The price of one placed model: free when its endpoint, the place or its row is explicitly so; of what an endpoint
+// passes on to others, its own word does not count.
 Price PriceOf(const Endpoint& endpoint, const PlacedModel& placed, const ModelRow* row);
 
 // Applies what was learnt of a model: `ratio` on what the scan of the text said.

@@ -93,6 +93,9 @@ TEST(EstimateTest, EndpointPlaceOrRowMayBeFree) {
   endpoint.models[0].free = false;
   endpoint.free = true;
   EXPECT_TRUE(PriceOf(endpoint, endpoint.models[0], nullptr).free);
+  endpoint.models[0].remote = true;
+  EXPECT_FALSE(PriceOf(endpoint, endpoint.models[0], nullptr).known()) << "somebody else's machines";
+  EXPECT_EQ(PriceOf(endpoint, endpoint.models[0], &priced), priced.price);
   const ModelRow row = FreeRow("mid", ModelTier::kMedium);
   EXPECT_TRUE(PriceOf(Cloud("c", {}), Placed("mid"), &row).free);
 }

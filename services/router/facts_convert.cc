@@ -66,6 +66,7 @@ TaskFacts FromProto(const tq::Task& task, const RoutedByGeneration& routed, cons
       if (former.model.empty()) former.model = known->second.model;
       if (former.endpoint.empty()) former.endpoint = known->second.endpoint;
       former.tier = known->second.tier;
+      former.nothing_sent = former.outcome == AttemptOutcome::kReleased && known->second.unused;
     }
   }
   return facts;

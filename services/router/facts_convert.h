@@ -17,6 +17,8 @@ struct RoutedBefore {
   std::string model;
   std::string endpoint;
   int tier = 0;
+  // It was settled, and on nothing.
+  bool unused = false;
 };
 using RoutedByGeneration = std::map<std::int64_t, RoutedBefore>;
 

@@ -1,6 +1,7 @@
 // The model registry and the task queue as tests script them.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -109,8 +110,19 @@ class FakeTaskPort final : public TaskPort {
     MutexLock lock(mutex_);
     return reads_;
   }
+  // Something that happens while the next answer is on its way.
+  void Meanwhile(std::function<void()> meanwhile) {
+    MutexLock lock(mutex_);
+    meanwhile_ = std::move(meanwhile);
+  }
 
   std::vector<absl::StatusOr<task_queue::v1::Task>> Read(absl::Span<const TaskId> tasks) override {
+    std::function<void()> meanwhile;
+    {
+      MutexLock lock(mutex_);
+      std::swap(meanwhile, meanwhile_);
+    }
+    if (meanwhile) meanwhile();
     MutexLock lock(mutex_);
     std::vector<absl::StatusOr<task_queue::v1::Task>> answers;
     for (const TaskId& id : tasks) {
@@ -130,6 +142,7 @@ class FakeTaskPort final : public TaskPort {
  private:
   mutable Mutex mutex_;
   bool away_ ABSL_GUARDED_BY(mutex_) = false;
+  std::function<void()> meanwhile_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, task_queue::v1::Task> tasks_ ABSL_GUARDED_BY(mutex_);
   int reads_ ABSL_GUARDED_BY(mutex_) = 0;
 };

@@ -162,13 +162,14 @@ absl::StatusOr<EndResult> InMemoryRouteStore::End(absl::Span<const Ending> endin
     Reservation reservation;
     std::int64_t held_micros = 0;
     if (const auto held = held_.find(ending.key); held != held_.end()) {
+      if (!ending.Means(held->second)) continue;
       reservation = held->second;
       held_micros = reservation.micros;
     } else {
       const auto newest = std::find_if(records_.rbegin(), records_.rend(),
                                        [&](const DecisionRecord& record) { return record.key == ending.key; });
       if (ending.kind != Ending::Kind::kSettled || newest == records_.rend() ||
-          newest->state != DecisionState::kExpired) {
+          newest->state != DecisionState::kExpired || ending.decision.value_or(newest->decision) != newest->decision) {
         continue;
       }
       reservation = {.key = ending.key,

@@ -18,7 +18,8 @@ Reservation ToReservation(const pg::Row& row) {
           .micros = row.Int64(6),
           .routing = std::string(row.Bytes(7)),
           .confirmed = row.Bool(8),
-          .expire_time = row.Time(9)};
+          .expire_time = row.Time(9),
+          .agent = std::string(row.Text(10))};
 }
 
 absl::StatusOr<std::vector<pg::Result>> Pipeline::Run(pg::Session& session) const {
@@ -41,7 +42,7 @@ std::map<RouteKey, Reservation> ToHeld(const pg::Result& rows) {
 
 void AddBooks(const KeyArrays& keys, Pipeline& pipeline) {
   pipeline.Add(sql::kLockTasks).Add(keys.tasks);
-  pipeline.Add(sql::kFindHolds).Add(keys.tasks).Add(keys.generations);
+  pipeline.Add(sql::kLockHolds).Add(keys.tasks).Add(keys.generations);
   pipeline.Add(sql::kFindCharges).Add(keys.tasks).Add(keys.generations);
 }
 

@@ -54,6 +54,7 @@ struct ReserveWrites {
     routings.Append(made.routing);
     confirmed.Append(made.confirmed);
     expires.Append(made.expire_time);
+    agents.Append(made.agent);
     for (const PeriodKey& period : periods) {
       charged.Append(made.key);
       charge_budgets.Append(period.first);
@@ -89,7 +90,7 @@ struct ReserveWrites {
     }
     if (tasks.size() == 0) return;
     pg::Params& holds = pipeline.Add(sql::kPutHolds).Add(tasks).Add(generations).Add(decisions).Add(times);
-    holds.Add(endpoints).Add(models).Add(micros).Add(routings).Add(confirmed).Add(expires);
+    holds.Add(endpoints).Add(models).Add(micros).Add(routings).Add(confirmed).Add(expires).Add(agents);
     if (charged.tasks.size() > 0) {
       pg::Params& charges = pipeline.Add(sql::kPutCharges).Add(charged.tasks).Add(charged.generations);
       charges.Add(charge_budgets).Add(charge_starts).Add(now);
@@ -118,7 +119,7 @@ struct ReserveWrites {
   pg::UuidArray tasks, decisions;
   pg::Int64Array generations, micros;
   pg::TimeArray times, expires;
-  pg::TextArray endpoints, models;
+  pg::TextArray endpoints, models, agents;
   pg::BytesArray routings;
   pg::BoolArray confirmed;
   KeyArrays charged, uncharged, forgotten;
@@ -261,6 +262,9 @@ absl::StatusOr<EndResult> PostgresRouteStore::End(absl::Span<const Ending> endin
       const auto live = held.find(ending.key);
       const auto late = expired.find(ending.key);
       if (live == held.end() && late == expired.end()) continue;
+      if (live != held.end() && !ending.Means(live->second)) continue;
+      // An expired one has no end any more that could be meant.
+      if (live == held.end() && ending.decision.value_or(late->second.decision) != late->second.decision) continue;
       Reservation reservation = live != held.end() ? live->second : late->second;
       const std::int64_t spent = ending.kind == Ending::Kind::kSettled ? ending.micros : 0;
       const std::int64_t back = live != held.end() ? live->second.micros : 0;

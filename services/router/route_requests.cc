@@ -1,5 +1,6 @@
 #include "services/router/route_requests.h"
 
+#include <algorithm>
 #include <set>
 
 #include "services/router/proto_time.h"
@@ -7,6 +8,7 @@
 namespace switchyard::router {
 
 namespace mr = model_registry::v1;
+namespace tq = task_queue::v1;
 
 RouteKey KeyOf(const std::string& task, std::int64_t generation) {
   return {TaskId::Parse(task).value_or(TaskId()), generation};
@@ -27,6 +29,27 @@ void AddItem(const RouteKey& key, std::string_view endpoint_id, std::string_view
   item.set_model(std::string(model));
   item.set_urgent(urgent);
   Set(hold, item.mutable_hold());
+}
+
+bool Runs(const tq::Task& task, std::int64_t generation) {
+  return task.generation() == generation &&
+         (task.state() == tq::TASK_STATE_ASSIGNED || task.state() == tq::TASK_STATE_RUNNING ||
+          task.state() == tq::TASK_STATE_VERIFYING);
+}
+
+bool MayEnd(const absl::StatusOr<tq::Task>& task, std::int64_t generation) {
+  return task.ok() ? !Runs(*task, generation) : task.status().code() == absl::StatusCode::kNotFound;
+}
+
+bool SameAgent(std::string_view a, std::string_view b) { return a.empty() || b.empty() || a == b; }
+
+bool Serves(const Reservation& held, const v1::ReserveItem& item) {
+  v1::Routing routing;
+  return routing.ParseFromString(held.routing) && SameAgent(held.agent, item.agent_id()) &&
+         std::all_of(routing.endpoint().needs().begin(), routing.endpoint().needs().end(),
+                     [&](const std::string& need) {
+                       return std::find(item.offered().begin(), item.offered().end(), need) != item.offered().end();
+                     });
 }
 
 void Fill(const Reservation& reservation, mr::ReservationKey& out) {

@@ -46,6 +46,8 @@ struct Reservation {
   // Whether the endpoint's capacity is known to be held too. One that is not is abandoned once it has ended.
   bool confirmed = false;
   absl::Time expire_time;
+  // Whom it was made for; empty: not known.
+  std::string agent;
 
   friend bool operator==(const Reservation&, const Reservation&) = default;
 };
@@ -106,6 +108,15 @@ struct Ending {
   // switchyard.task_queue.v1.Usage; empty: none is known.
   std::string usage;
   bool mismatch = false;
+  // What is meant: another reservation under the key, made since it was looked at, is left alone. The time, where it
+  // is set, is that of a reservation that nobody renewed meanwhile.
+  std::optional<DecisionId> decision = std::nullopt;
+  std::optional<absl::Time> expire_time = std::nullopt;
+
+  bool Means(const Reservation& reservation) const {
+    return (!decision.has_value() || *decision == reservation.decision) &&
+           (!expire_time.has_value() || *expire_time == reservation.expire_time);
+  }
 };
 
 struct EndResult {
@@ -172,7 +183,7 @@ class RouteStore {
   // The capacity is there: holds until `expire_time`. Those that are not held any more are returned.
   virtual absl::StatusOr<std::vector<RouteKey>> Confirm(absl::Span<const Reservation> reservations,
                                                         absl::Time expire_time) = 0;
-  // Ends what is held; told twice, it counts once. kSettled also settles what expired.
+  // Ends what is held, if it is what is meant; told twice, it counts once. kSettled also settles what expired.
   virtual absl::StatusOr<EndResult> End(absl::Span<const Ending> endings, absl::Time now) = 0;
   // Of what is confirmed, as it is then; never shortened.
   virtual absl::StatusOr<std::vector<Reservation>> Renew(absl::Span<const RouteKey> keys, absl::Time expire_time) = 0;

@@ -283,6 +283,39 @@ TEST_P(RouteStoreContract, GivesEachEndingReservationToOneCaller) {
   EXPECT_THAT(store(2).ClaimEnding(until, until, until + absl::Hours(1), 10), IsOkAndHolds(SizeIs(5)));
 }
 
+TEST_P(RouteStoreContract, EndsOnlyWhatIsMeant) {
+  SetBudget("all", 1'000);
+  NewReservation made = Make(1, 100);
+  made.reservation.agent = "somebody";
+  Reserve(made);
+  const RouteKey key = Key(1);
+  const auto end = [&](Ending::Kind kind, const Reservation& seen) {
+    const Ending ending{
+        .key = key, .kind = kind, .micros = 7, .usage = {}, .decision = seen.decision, .expire_time = seen.expire_time};
+    const absl::StatusOr<EndResult> result = store(1).End({&ending, 1}, now_);
+    EXPECT_THAT(result, testing::IsOk());
+    return result.ok() ? static_cast<int>(result->ended.size()) : -1;
+  };
+  // Renewed since it was looked at.
+  SY_ASSERT_OK(store(2).Renew({&key, 1}, now_ + absl::Hours(1)).status());
+  EXPECT_EQ(end(Ending::Kind::kExpired, made.reservation), 0);
+  // Made anew since.
+  Reservation other = Make(1, 100).reservation;
+  other.expire_time = now_ + absl::Hours(1);
+  for (const Ending::Kind kind : {Ending::Kind::kForgotten, Ending::Kind::kReleased, Ending::Kind::kSettled}) {
+    EXPECT_EQ(end(kind, other), 0);
+  }
+  EXPECT_EQ(Budget("all").held_micros, 100);
+  SY_ASSERT_OK_AND_ASSIGN(const std::vector<FoundReservation> found, store().Find({&key, 1}));
+  ASSERT_THAT(found, SizeIs(1));
+  EXPECT_EQ(found[0].reservation.agent, "somebody");
+  EXPECT_EQ(end(Ending::Kind::kExpired, found[0].reservation), 1);
+  // Late, it is still told apart.
+  EXPECT_EQ(end(Ending::Kind::kSettled, other), 0);
+  EXPECT_EQ(end(Ending::Kind::kSettled, made.reservation), 1);
+  EXPECT_EQ(Budget("all").spent_micros, 7);
+}
+
 TEST_P(RouteStoreContract, WarnsOnceInAPeriod) {
   SetBudget("all", 100);
   const auto warned = [&](int task, std::int64_t micros) {

@@ -96,11 +96,11 @@ absl::Status Router::Route(const v1::RouteRequest& request, v1::RouteResponse& r
 
 absl::Status Router::Snapshot(v1::GetSnapshotResponse& response) {
   SY_ASSIGN_OR_RETURN(const RouteView::Now view, deps_.view.Get());
+  // Nothing is known is not the same as nothing is there: schedulers keep what they were told last.
+  if (view.stale) return RegistryUnknown();
   v1::GetSnapshotResponse listed;
-  if (!view.stale) {
-    for (const Slot* const slot : FreeLocalSlots(*view.snapshot)) {
-      if (slot->endpoint->capacity > 0) ToProto(*slot, Detail::kWhole, *listed.add_endpoints());
-    }
+  for (const Slot* const slot : FreeLocalSlots(*view.snapshot)) {
+    if (slot->endpoint->capacity > 0) ToProto(*slot, Detail::kWhole, *listed.add_endpoints());
   }
   // What is warm comes and goes, and does not make another snapshot.
   v1::GetSnapshotResponse named = listed;

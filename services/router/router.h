@@ -73,6 +73,11 @@ class Router {
  private:
   struct Pending;
   struct Settled;
+  // An item and what is held for it.
+  struct Answered {
+    int index = 0;
+    Reservation held;
+  };
 
   absl::StatusOr<int> SweepSome();
   absl::Time Now() const;
@@ -85,6 +90,11 @@ class Router {
                             const RouteView::Now& now, v1::RouteHold* hold);
   absl::Status AnswerWhatIsHeld(const v1::ReserveRoutesRequest& request, const std::vector<bool>& remembered,
                                 v1::ReserveRoutesResponse& response);
+  // What is held for these very items is renewed, and answered with; what ended meanwhile is left without an answer.
+  absl::Status AnswerWith(const std::vector<Answered>& serving, v1::ReserveRoutesResponse& response);
+  // What stood under the keys already: answered with where it serves the agent. Where it does not, and the task is not
+  // with that other agent, it is ended, and the item goes on.
+  absl::Status Meet(std::vector<Pending>& met, std::vector<Pending>& pending, v1::ReserveRoutesResponse& response);
   // The next candidate of each is put to the store, then to the registry; those that are through leave the list.
   absl::Status ReserveRound(std::vector<Pending>& pending, std::vector<Pending>& through,
                             v1::ReserveRoutesResponse& response);

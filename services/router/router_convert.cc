@@ -36,6 +36,13 @@ void AddSignals(const Signals& signals, Out& out) {
   }
 }
 
+// Settled, and on nothing: no model was asked.
+bool IsUnused(const DecisionRecord& record) {
+  task_queue::v1::Usage usage;
+  return record.state == DecisionState::kSettled && usage.ParseFromString(record.usage) && !usage.cost_unknown() &&
+         usage.input_tokens() == 0 && usage.output_tokens() == 0 && usage.cost_micros() == 0;
+}
+
 // How long the first token may take, loading included where the model is not loaded.
 absl::Duration PatienceWith(const Slot& slot) {
   const Timeouts& timeouts = slot.placed->timeouts;
@@ -50,7 +57,7 @@ void ToProto(const Slot& slot, Detail detail, v1::RoutedEndpoint& out) {
   out.set_endpoint_id(endpoint.id.ToString());
   out.set_endpoint(endpoint.name);
   out.set_kind(static_cast<mr::EndpointKind>(endpoint.kind));
-  out.set_local(endpoint.local);
+  out.set_local(slot.local());
   out.set_model(slot.placed->model);
   out.set_canonical_model(Text(slot.canonical_model()));
   out.set_provider(Text(slot.provider()));
@@ -224,7 +231,8 @@ RoutedByGeneration RoutedOf(const std::vector<DecisionRecord>& records) {
     // Newest first: what was reserved again counts.
     routed.emplace(record.key.generation, RoutedBefore{.model = routing.endpoint().model(),
                                                        .endpoint = routing.endpoint().endpoint(),
-                                                       .tier = routing.endpoint().tier()});
+                                                       .tier = routing.endpoint().tier(),
+                                                       .unused = IsUnused(record)});
   }
   return routed;
 }
@@ -251,6 +259,10 @@ v1::Routing MakeRouting(const KeptDecision& kept, std::size_t index, const Reach
   }
   if (index >= decision.candidates.size()) return out;
   const Choice& choice = decision.candidates[index];
+  if (!choice.fallback_reason.empty()) {
+    out.set_fallback(true);
+    out.set_fallback_reason(Text(choice.fallback_reason));
+  }
   // A later one may be of another kind than the first.
   if (choice.slot->local() && decision.strategy == Strategy::kCloudLlm) out.set_strategy(v1::STRATEGY_LOCAL_LLM);
   if (!choice.slot->local() && decision.strategy == Strategy::kLocalLlm) out.set_strategy(v1::STRATEGY_CLOUD_LLM);

@@ -46,7 +46,7 @@ absl::Status TooManyBudgets(std::size_t bound) {
 
 absl::Status RegistryUnknown() {
   return Make(absl::StatusCode::kUnavailable, "REGISTRY_UNKNOWN",
-              "this process has not heard of the model registry yet; try again");
+              "this process has heard nothing of the model registry, or nothing new for too long; try again");
 }
 
 }  // namespace switchyard::router

@@ -14,7 +14,7 @@ absl::Status ChainExhausted(std::string_view message);
 absl::Status GrantRefused(std::string_view message);
 absl::Status BudgetNotFound(std::string_view name);
 absl::Status TooManyBudgets(std::size_t bound);
-// Nothing was heard of the model registry yet.
+// Nothing was heard of the model registry yet, or not for too long.
 absl::Status RegistryUnknown();
 
 }  // namespace switchyard::router

@@ -31,9 +31,18 @@ void Router::ReleaseCapacity(const std::vector<Reservation>& reservations) {
 }
 
 absl::Status Router::Release(const v1::ReleaseRoutesRequest& request, v1::ReleaseRoutesResponse& response) {
+  const std::vector<RouteKey> keys = KeysOf(request.keys());
+  SY_ASSIGN_OR_RETURN(const std::vector<FoundReservation> found, deps_.store.Find(keys));
+  std::vector<TaskId> tasks;
+  for (const FoundReservation& one : found) tasks.push_back(one.reservation.key.task);
+  const std::vector<absl::StatusOr<task_queue::v1::Task>> read = deps_.tasks.Read(tasks);
   std::vector<Ending> endings;
-  for (const RouteKey& key : KeysOf(request.keys())) {
-    endings.push_back({.key = key, .kind = Ending::Kind::kReleased});
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    if (!found[i].live || !MayEnd(read[i], found[i].reservation.key.generation)) continue;
+    endings.push_back({.key = found[i].reservation.key,
+                       .kind = Ending::Kind::kReleased,
+                       .usage = {},
+                       .decision = found[i].reservation.decision});
   }
   SY_ASSIGN_OR_RETURN(const EndResult result, End(endings));
   for (std::size_t i = 0; i < result.ended.size(); ++i) deps_.meter.Ended("released", 0);
@@ -90,6 +99,7 @@ absl::Status Router::Grant(const v1::GrantRouteRequest& request, v1::GrantRouteR
   SY_ASSIGN_OR_RETURN(const std::vector<FoundReservation> found, deps_.store.Find({&key, 1}));
   v1::Routing held;
   if (found.empty() || !found[0].live || !found[0].reservation.confirmed ||
+      !SameAgent(found[0].reservation.agent, request.agent_id()) ||
       !held.ParseFromString(found[0].reservation.routing)) {
     return RouteNotHeld(request.task_id(), request.generation());
   }
@@ -153,21 +163,25 @@ absl::Status Router::Grant(const v1::GrantRouteRequest& request, v1::GrantRouteR
     v1::Alternative& left = *routing.add_left();
     left.set_endpoint(held.endpoint().endpoint());
     left.set_model(held.endpoint().model());
-    NewReservation moved{.reservation = {.key = key,
-                                         .decision = kept.id,
-                                         .decision_time = found[0].reservation.decision_time,
-                                         .endpoint_id = endpoint_id,
-                                         .model = choice.slot->placed->model,
-                                         .micros = choice.estimate.cost_upper.value_or(0),
-                                         .routing = routing.SerializeAsString(),
-                                         .confirmed = true,
-                                         .expire_time = now + options_.reservation},
-                         .replaces = true,
-                         .project = facts.project,
-                         .provider = std::string(choice.slot->provider()),
-                         .canonical_model = std::string(choice.slot->canonical_model()),
-                         .fallback = true,
-                         .explanation = {}};
+    // What the paid endpoint before a free one may have used is not known yet: its money stays held.
+    const std::int64_t before = choice.slot->price.free ? found[0].reservation.micros : 0;
+    NewReservation moved{
+        .reservation = {.key = key,
+                        .decision = kept.id,
+                        .decision_time = found[0].reservation.decision_time,
+                        .endpoint_id = endpoint_id,
+                        .model = choice.slot->placed->model,
+                        .micros = before > 0 ? before : choice.estimate.cost_upper.value_or(0),
+                        .routing = routing.SerializeAsString(),
+                        .confirmed = true,
+                        .expire_time = now + options_.reservation,
+                        .agent = found[0].reservation.agent},
+        .replaces = true,
+        .project = facts.project,
+        .provider = before > 0 ? held.endpoint().provider() : std::string(choice.slot->provider()),
+        .canonical_model = before > 0 ? held.endpoint().canonical_model() : std::string(choice.slot->canonical_model()),
+        .fallback = true,
+        .explanation = {}};
     const absl::StatusOr<ReserveResult> result = deps_.store.Reserve({&moved, 1}, now);
     const bool stands = result.ok() && result->outcomes[0].kind == Kind::kReserved;
     if (!stands && endpoint_id != found[0].reservation.endpoint_id) ReleaseCapacity({moved.reservation});

@@ -46,8 +46,15 @@ std::int64_t CostOf(const tq::Usage& usage, const v1::Routing& routing, std::int
   const v1::RoutedEndpoint& endpoint = routing.endpoint();
   const TokenUse use =
       UseOf(usage.input_tokens(), usage.output_tokens(), usage.cached_input_tokens(), usage.cache_write_tokens());
-  if (usage.input_tokens() == 0 && usage.output_tokens() == 0) return 0;
-  return SettlementOf(FromProto(endpoint.free(), endpoint.rates(), endpoint.steps()), use, reserved_micros).micros;
+  const bool counted = usage.input_tokens() > 0 || usage.output_tokens() > 0;
+  const std::int64_t known =
+      counted
+          ? SettlementOf(FromProto(endpoint.free(), endpoint.rates(), endpoint.steps()), use, reserved_micros).micros
+          : 0;
+  if (!usage.cost_unknown()) return known;
+  // Something was used that nobody counted, here or at an endpoint that was left. Of what has expired only the
+  // estimate is kept.
+  return std::max({known, reserved_micros, routing.estimate().cost_micros_upper()});
 }
 
 const tq::Attempt* FindAttempt(const tq::Task& task, std::int64_t generation) {
@@ -56,10 +63,17 @@ const tq::Attempt* FindAttempt(const tq::Task& task, std::int64_t generation) {
   return attempt == task.history().rend() ? nullptr : &*attempt;
 }
 
-bool Runs(const tq::Task& task, std::int64_t generation) {
-  return task.generation() == generation &&
-         (task.state() == tq::TASK_STATE_ASSIGNED || task.state() == tq::TASK_STATE_RUNNING ||
-          task.state() == tq::TASK_STATE_VERIFYING);
+// Nobody speaks of endpoints that the assignment never had.
+bool Had(const v1::Routing& routing, const std::string& endpoint) {
+  if (!routing.has_endpoint() || endpoint.empty()) return false;
+  return endpoint == routing.endpoint().endpoint() || endpoint == routing.endpoint().endpoint_id() ||
+         std::any_of(routing.left().begin(), routing.left().end(),
+                     [&](const v1::Alternative& left) { return left.endpoint() == endpoint; });
+}
+
+// Of what was looked at, unless it was renewed or made anew since.
+Ending EndingOf(const Reservation& seen, Ending::Kind kind) {
+  return {.key = seen.key, .kind = kind, .usage = {}, .decision = seen.decision, .expire_time = seen.expire_time};
 }
 
 }  // namespace
@@ -79,7 +93,7 @@ absl::StatusOr<EndResult> Router::End(const std::vector<Ending>& endings) {
 Router::Settled Router::Settle(const v1::RouteOutcome& outcome, const Reservation& reservation) {
   Settled settled;
   Ending& ending = settled.ending;
-  ending = {.key = reservation.key, .kind = Ending::Kind::kSettled};
+  ending = {.key = reservation.key, .kind = Ending::Kind::kSettled, .usage = {}, .decision = reservation.decision};
   if (tq::AttemptOutcome_IsValid(outcome.outcome())) {
     ending.outcome = static_cast<AttemptOutcome>(outcome.outcome());
   }
@@ -106,7 +120,9 @@ absl::Status Router::Report(const v1::ReportOutcomesRequest& request, v1::Report
   std::map<RouteKey, Settled> settling;
   std::vector<Ending> endings;
   for (const FoundReservation& one : found) {
-    Settled settled = Settle(*outcomes.at(one.reservation.key), one.reservation);
+    const v1::RouteOutcome& outcome = *outcomes.at(one.reservation.key);
+    if (!SameAgent(one.reservation.agent, outcome.agent_id())) continue;
+    Settled settled = Settle(outcome, one.reservation);
     endings.push_back(settled.ending);
     settling.emplace(one.reservation.key, std::move(settled));
   }
@@ -117,7 +133,9 @@ absl::Status Router::Report(const v1::ReportOutcomesRequest& request, v1::Report
     const Settled& settled = settling.at(ended.key);
     const v1::RouteOutcome& outcome = *outcomes.at(ended.key);
     deps_.meter.Ended(HowOf(settled.ending.kind), settled.ending.micros);
-    for (const mr::Observation& observation : outcome.observations()) *observed.add_observations() = observation;
+    for (const mr::Observation& observation : outcome.observations()) {
+      if (Had(settled.routing, observation.endpoint())) *observed.add_observations() = observation;
+    }
     if (!settled.routing.has_endpoint() || !outcome.has_usage()) continue;
     const v1::RoutedEndpoint& endpoint = settled.routing.endpoint();
     if (settled.ending.mismatch) {
@@ -148,7 +166,7 @@ absl::StatusOr<int> Router::SweepSome() {
       tasks.push_back(reservation.key.task);
     } else if (reservation.expire_time <= now) {
       // Whoever made it died on the way.
-      endings.push_back({.key = reservation.key, .kind = Ending::Kind::kForgotten});
+      endings.push_back(EndingOf(reservation, Ending::Kind::kForgotten));
     }
   }
   const std::vector<absl::StatusOr<tq::Task>> read = deps_.tasks.Read(tasks);
@@ -167,15 +185,14 @@ absl::StatusOr<int> Router::SweepSome() {
       v1::RouteOutcome outcome;
       outcome.set_outcome(attempt->outcome());
       *outcome.mutable_usage() = attempt->usage();
-      const Settled settled = Settle(outcome, reservation);
+      Settled settled = Settle(outcome, reservation);
+      settled.ending.expire_time = reservation.expire_time;
       if (settled.ending.mismatch) deps_.meter.Mismatch(reservation.key, settled.routing, attempt->usage().model());
       endings.push_back(settled.ending);
       continue;
     }
-    endings.push_back(
-        {.key = reservation.key,
-         .kind = Ending::Kind::kExpired,
-         .outcome = attempt != nullptr ? static_cast<AttemptOutcome>(attempt->outcome()) : AttemptOutcome::kUnknown});
+    endings.push_back(EndingOf(reservation, Ending::Kind::kExpired));
+    if (attempt != nullptr) endings.back().outcome = static_cast<AttemptOutcome>(attempt->outcome());
   }
   SY_ASSIGN_OR_RETURN(const EndResult result, End(endings));
   std::set<RouteKey> ended;

@@ -54,13 +54,16 @@ int Nearness(v1::HoldCode code) {
   }
 }
 
-Ending Forgotten(const RouteKey& key) { return {.key = key, .kind = Ending::Kind::kForgotten}; }
+Ending Forgotten(const Reservation& reservation) {
+  return {.key = reservation.key, .kind = Ending::Kind::kForgotten, .usage = {}, .decision = reservation.decision};
+}
 
 }  // namespace
 
 // An item on its way through the candidates.
 struct Router::Pending {
   int index = 0;
+  const v1::ReserveItem* item = nullptr;
   RouteKey key;
   KeptDecisionPtr kept;
   Reach reach;
@@ -72,6 +75,9 @@ struct Router::Pending {
   // What was put to the store last.
   v1::Routing routing;
   Reservation reservation;
+  // What stood under the key already; and whether it was met before.
+  Reservation met;
+  bool met_before = false;
 
   // Moves to the next candidate that the agent may use; false when there is none. Work without a model has one.
   bool Advance() {
@@ -148,12 +154,72 @@ absl::Status Router::AnswerWhatIsHeld(const v1::ReserveRoutesRequest& request, c
     }
   }
   SY_ASSIGN_OR_RETURN(const std::vector<FoundReservation> found, deps_.store.Find(keys));
+  std::vector<Answered> serving;
   for (const FoundReservation& one : found) {
     if (!one.live || !one.reservation.confirmed) continue;
     for (int i = 0; i < request.items_size(); ++i) {
-      if (KeyOf(request.items(i).task_id(), request.items(i).generation()) != one.reservation.key) continue;
-      response.mutable_results(i)->mutable_routing()->ParseFromString(one.reservation.routing);
+      const v1::ReserveItem& item = request.items(i);
+      if (KeyOf(item.task_id(), item.generation()) == one.reservation.key && Serves(one.reservation, item)) {
+        serving.push_back({i, one.reservation});
+      }
     }
+  }
+  return AnswerWith(serving, response);
+}
+
+absl::Status Router::AnswerWith(const std::vector<Answered>& serving, v1::ReserveRoutesResponse& response) {
+  if (serving.empty()) return absl::OkStatus();
+  std::vector<RouteKey> keys;
+  for (const Answered& one : serving) keys.push_back(one.held.key);
+  SY_ASSIGN_OR_RETURN(const std::vector<Reservation> renewed, deps_.store.Renew(keys, Now() + options_.reservation));
+  for (const Reservation& held : renewed) {
+    for (const Answered& one : serving) {
+      if (one.held.key != held.key || one.held.decision != held.decision) continue;
+      response.mutable_results(one.index)->mutable_routing()->ParseFromString(held.routing);
+    }
+  }
+  Extend(renewed);
+  return absl::OkStatus();
+}
+
+absl::Status Router::Meet(std::vector<Pending>& met, std::vector<Pending>& pending,
+                          v1::ReserveRoutesResponse& response) {
+  if (met.empty()) return absl::OkStatus();
+  std::vector<Answered> serving;
+  std::vector<const Pending*> others;
+  std::vector<TaskId> tasks;
+  for (const Pending& one : met) {
+    if (Serves(one.met, *one.item)) {
+      serving.push_back({one.index, one.met});
+    } else {
+      others.push_back(&one);
+      tasks.push_back(one.key.task);
+    }
+  }
+  SY_RETURN_IF_ERROR(AnswerWith(serving, response));
+  std::vector<Ending> endings;
+  const std::vector<absl::StatusOr<task_queue::v1::Task>> read = deps_.tasks.Read(tasks);
+  for (std::size_t i = 0; i < others.size(); ++i) {
+    if (MayEnd(read[i], others[i]->key.generation)) {
+      endings.push_back(Forgotten(others[i]->met));
+      continue;
+    }
+    *response.mutable_results(others[i]->index)->mutable_hold() =
+        read[i].ok() ? HoldFor(v1::HOLD_CODE_TASK_GONE, "another agent has it under this generation")
+                     : HoldFor(v1::HOLD_CODE_UNREAD, "it is held for another agent, and the task could not be read");
+  }
+  SY_ASSIGN_OR_RETURN(const EndResult result, End(endings));
+  for (std::size_t i = 0; i < result.ended.size(); ++i) deps_.meter.Ended("forgotten", 0);
+  ReleaseCapacity(result.ended);
+  for (Pending& one : met) {
+    v1::ReserveResult& answer = *response.mutable_results(one.index);
+    if (answer.result_case() != v1::ReserveResult::RESULT_NOT_SET) continue;
+    if (one.met_before) {
+      *answer.mutable_hold() = HoldFor(v1::HOLD_CODE_NO_CAPACITY, "it is being reserved by another call");
+      continue;
+    }
+    one.met_before = true;
+    pending.push_back(std::move(one));
   }
   return absl::OkStatus();
 }
@@ -162,7 +228,7 @@ NewReservation Router::ToReservation(Pending& one, const RouteView::Now& view) {
   const absl::Time now = Now();
   const KeptDecision& kept = *one.kept;
   one.routing = MakeRouting(kept, one.next, one.reach, options_.terms);
-  if (!one.fallback_reason.empty()) {
+  if (!one.fallback_reason.empty() && !one.routing.fallback()) {
     one.routing.set_fallback(true);
     one.routing.set_fallback_reason(one.fallback_reason);
   }
@@ -180,7 +246,8 @@ NewReservation Router::ToReservation(Pending& one, const RouteView::Now& view) {
                  .decision_time = now,
                  .routing = one.routing.SerializeAsString(),
                  .confirmed = true,
-                 .expire_time = now + options_.reservation};
+                 .expire_time = now + options_.reservation,
+                 .agent = one.item->agent_id()};
   if (one.routing.has_endpoint()) {
     const Choice& choice = kept.decision.candidates[one.next];
     reservation.endpoint_id = choice.slot->endpoint->id.ToString();
@@ -217,7 +284,7 @@ absl::Status Router::ReserveCapacity(std::vector<Pending>& wanting, std::vector<
   for (std::size_t i = 0; i < wanting.size(); ++i) {
     Pending& one = wanting[i];
     if (!whole) {
-      forgotten.push_back(Forgotten(one.key));
+      forgotten.push_back(Forgotten(one.reservation));
       one.hold = HoldFor(v1::HOLD_CODE_REGISTRY_UNKNOWN,
                          absl::StrCat("the model registry does not answer: ", answer.status().message()));
       Wait(one, response);
@@ -228,7 +295,7 @@ absl::Status Router::ReserveCapacity(std::vector<Pending>& wanting, std::vector<
       through.push_back(std::move(one));
       continue;
     }
-    forgotten.push_back(Forgotten(one.key));
+    forgotten.push_back(Forgotten(one.reservation));
     const mr::Refusal& refusal = result.refusal();
     v1::RouteHold hold = HoldFor(CodeOf(refusal.reason()), refusal.message());
     if (refusal.has_retry_time() && ToTime(refusal.retry_time()) > Now()) {
@@ -245,7 +312,7 @@ absl::Status Router::ReserveCapacity(std::vector<Pending>& wanting, std::vector<
 absl::Status Router::ReserveRound(std::vector<Pending>& pending, std::vector<Pending>& through,
                                   v1::ReserveRoutesResponse& response) {
   SY_ASSIGN_OR_RETURN(const RouteView::Now view, deps_.view.Get());
-  std::vector<Pending> trying, wanting;
+  std::vector<Pending> trying, wanting, met;
   std::vector<NewReservation> wanted;
   for (Pending& one : pending) {
     if (!one.Advance()) {
@@ -264,7 +331,8 @@ absl::Status Router::ReserveRound(std::vector<Pending>& pending, std::vector<Pen
     const ReserveOutcome& outcome = result.outcomes[i];
     v1::ReserveResult& answer = *response.mutable_results(one.index);
     if (outcome.kind == Kind::kHeld && outcome.held->confirmed) {
-      answer.mutable_routing()->ParseFromString(outcome.held->routing);
+      one.met = *outcome.held;
+      met.push_back(std::move(one));
     } else if (outcome.kind == Kind::kHeld) {
       *answer.mutable_hold() = HoldFor(v1::HOLD_CODE_NO_CAPACITY, "it is being reserved by another call");
     } else if (outcome.kind == Kind::kReserved && one.reservation.endpoint_id.empty()) {
@@ -290,6 +358,7 @@ absl::Status Router::ReserveRound(std::vector<Pending>& pending, std::vector<Pen
       }
     }
   }
+  SY_RETURN_IF_ERROR(Meet(met, pending, response));
   return ReserveCapacity(wanting, pending, through, response);
 }
 
@@ -330,6 +399,7 @@ absl::Status Router::Reserve(const v1::ReserveRoutesRequest& request, v1::Reserv
     const v1::ReserveItem& item = request.items(i);
     Pending& one = pending.emplace_back();
     one.index = i;
+    one.item = &item;
     one.key = KeyOf(item.task_id(), item.generation());
     one.kept = std::move(decision);
     one.reach = one.kept->snapshot->ReachOf(std::vector<std::string>(item.offered().begin(), item.offered().end()));

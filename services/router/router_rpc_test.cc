@@ -140,7 +140,9 @@ void TellEndpoint(const std::string& id, const std::string& name, mr::WatchRegis
   endpoint.mutable_spec()->set_kind(mr::ENDPOINT_KIND_OLLAMA);
   endpoint.mutable_spec()->set_url("http://gpu-1:11434/x");
   endpoint.mutable_status()->set_state(mr::ENDPOINT_STATE_HEALTHY);
-  endpoint.mutable_status()->add_models()->set_model("m");
+  mr::PlacedModel& placed = *endpoint.mutable_status()->add_models();
+  placed.set_model("m");
+  placed.set_remote(name == "two");
 }
 
 TEST(RegistryMirrorTest, AddsUpWhatItIsTold) {
@@ -164,6 +166,7 @@ TEST(RegistryMirrorTest, AddsUpWhatItIsTold) {
   ASSERT_EQ(catalogue.endpoints.size(), 1u);
   EXPECT_EQ(catalogue.endpoints[0].name, "two");
   EXPECT_EQ(catalogue.endpoints[0].host, "gpu-1");
+  EXPECT_TRUE(catalogue.endpoints[0].models.at(0).remote);
   EXPECT_EQ(catalogue.models.size(), 1u);
   EXPECT_EQ(catalogue.table_fingerprint, "t");
   EXPECT_FALSE(mirror.Apply(Told(5))) << "a gap";

@@ -91,6 +91,21 @@ TEST_F(RouterTest, ReservesCapacityAndMoneyUnderTheAssignment) {
   EXPECT_EQ(decisions[0].project(), "p");
 }
 
+TEST_F(RouterTest, LocalWorkNeverGetsAModelThatItsEndpointPassesOn) {
+  Catalogue catalogue = TestCatalogue();
+  catalogue.endpoints = {Box("box", {"strong"})};
+  catalogue.endpoints[0].models[0].remote = true;
+  SetCatalogue(catalogue);
+  task_queue::v1::Task task = Waiting(1);
+  task.mutable_spec()->set_local_only(true);
+  Put(task);
+  EXPECT_TRUE(Route(1).has_hold());
+  const v1::Routing routing = Assign(2);
+  EXPECT_EQ(routing.strategy(), v1::STRATEGY_CLOUD_LLM);
+  EXPECT_EQ(routing.endpoint().endpoint(), "box");
+  EXPECT_FALSE(routing.endpoint().local()) << "the executor goes by this";
+}
+
 TEST_F(RouterTest, AnswersARepeatedReservationAsBefore) {
   Put(Waiting(1));
   const v1::ReserveItem item = Item(1, 1, Route(1).decision().decision_id());
@@ -410,6 +425,245 @@ TEST_F(RouterTest, ExplainsASpecificationAndATask) {
   SY_ASSERT_OK(router.Explain(by_id, narrowed));
   EXPECT_EQ(narrowed.explanation().candidates(0).endpoint().endpoint(), "alpha");
   EXPECT_THAT(Decisions(), IsEmpty());
+}
+
+TEST_F(RouterTest, APaidCallThatNobodyCountedSettlesOnWhatWasReserved) {
+  SetBudget("all", 100'000'000);
+  const auto uncounted = [](v1::RouteOutcome& outcome) { outcome.mutable_usage()->set_cost_unknown(true); };
+  const std::int64_t first = Assign(1).estimate().cost_micros_upper();
+  ASSERT_GT(first, 0);
+  SY_ASSERT_OK(Report(1, uncounted));
+  EXPECT_EQ(Budget().spent_micros(), first);
+  // Told of after the reservation ended by itself, it counts as much.
+  const std::int64_t second = Assign(2).estimate().cost_micros_upper();
+  clock.Advance(absl::Seconds(61));
+  EXPECT_THAT(router.Sweep(), testing::IsOkAndHolds(1));
+  SY_ASSERT_OK(Report(2, uncounted));
+  EXPECT_EQ(Budget().spent_micros(), first + second);
+  // What is known to have used nothing costs nothing.
+  Assign(3);
+  SY_ASSERT_OK(Report(3, [](v1::RouteOutcome& outcome) { outcome.mutable_usage()->set_model(""); }));
+  EXPECT_EQ(Budget().spent_micros(), first + second);
+}
+
+TEST_F(RouterTest, TokensOfALaterEndpointDoNotHideWhatAnEarlierOneMayHaveUsed) {
+  SetBudget("all", 100'000'000);
+  const v1::Routing first = Assign(1);
+  SY_ASSERT_OK_AND_ASSIGN(const v1::Routing second, Grant(1, first, model_registry::v1::OUTCOME_FAILURE, "STREAM_CUT"));
+  SY_ASSERT_OK(Report(1, [](v1::RouteOutcome& outcome) {
+    outcome.mutable_usage()->set_cost_unknown(true);
+    outcome.mutable_usage()->set_input_tokens(10);
+    outcome.mutable_usage()->set_output_tokens(1);
+  }));
+  EXPECT_EQ(Budget().spent_micros(), second.estimate().cost_micros_upper());
+}
+
+TEST_F(RouterTest, MoneyForAPaidEndpointStaysHeldWhenAFreeOneFollows) {
+  SetBudget("all", 100'000'000);
+  task_queue::v1::Task task = Waiting(1);
+  task.mutable_spec()->set_complexity(task_queue::v1::COMPLEXITY_STANDARD);
+  Put(task);
+  capacity.SetCapacity(IdOf("box"), 0);
+  SY_ASSERT_OK_AND_ASSIGN(const v1::ReserveResult paid, Reserve(Item(1, 1, "")));
+  ASSERT_GT(paid.routing().estimate().cost_micros_upper(), 0) << paid.DebugString();
+  capacity.SetCapacity(IdOf("box"), 4);
+  SY_ASSERT_OK_AND_ASSIGN(const v1::Routing free,
+                          Grant(1, paid.routing(), model_registry::v1::OUTCOME_NO_PROGRESS, "TOKEN_TIMEOUT"));
+  ASSERT_TRUE(free.endpoint().free());
+  EXPECT_EQ(Budget().held_micros(), paid.routing().estimate().cost_micros_upper());
+  SY_ASSERT_OK(Report(1, [](v1::RouteOutcome& outcome) { outcome.mutable_usage()->set_cost_unknown(true); }));
+  EXPECT_EQ(Budget().spent_micros(), paid.routing().estimate().cost_micros_upper());
+  EXPECT_EQ(Budget().held_micros(), 0);
+}
+
+TEST_F(RouterTest, ARepeatedReservationIsRenewed) {
+  const v1::Routing first = Assign(1);
+  clock.Advance(absl::Seconds(50));
+  capacity.Forget();
+  SY_ASSERT_OK_AND_ASSIGN(const v1::ReserveResult again, Reserve(Item(1, 1, first.decision_id())));
+  EXPECT_EQ(again.routing().decision_id(), first.decision_id());
+  EXPECT_EQ(capacity.held(first.endpoint().endpoint_id()), 1);
+  clock.Advance(absl::Seconds(15));
+  EXPECT_THAT(router.Sweep(), testing::IsOkAndHolds(0)) << "it has most of its time left";
+}
+
+TEST_F(RouterTest, AReservationForAnotherAgentIsMadeAnew) {
+  SetBudget("all", 100'000'000);
+  for (const bool remembered : {true, false}) {
+    const int n = remembered ? 1 : 2;
+    Put(Waiting(n));
+    const std::string decision = remembered ? Route(n).decision().decision_id() : "";
+    SY_ASSERT_OK_AND_ASSIGN(const v1::ReserveResult first, ReserveFor(n, "a", TestOffers(), decision));
+    const std::string other = first.routing().endpoint().endpoint() == "alpha" ? "beta" : "alpha";
+    SY_ASSERT_OK_AND_ASSIGN(const v1::ReserveResult second, ReserveFor(n, "b", {"credential:env:" + other}, decision));
+    ASSERT_TRUE(second.has_routing()) << second.DebugString();
+    EXPECT_EQ(second.routing().endpoint().endpoint(), other);
+    EXPECT_EQ(capacity.held(first.routing().endpoint().endpoint_id()), 0);
+    EXPECT_EQ(capacity.held(second.routing().endpoint().endpoint_id()), 1);
+    EXPECT_EQ(Budget().held_micros(), second.routing().estimate().cost_micros_upper());
+    EXPECT_THAT(Decisions(), SizeIs(n)) << "the first one never came to be";
+    // It is the second one's now.
+    SY_ASSERT_OK(Report(n, [](v1::RouteOutcome& outcome) { outcome.set_agent_id("a"); }));
+    EXPECT_EQ(Decisions().at(0).state(), v1::DECISION_STATE_HELD);
+    SY_ASSERT_OK(Report(n, [](v1::RouteOutcome& outcome) { outcome.set_agent_id("b"); }));
+    EXPECT_EQ(Decisions().at(0).state(), v1::DECISION_STATE_SETTLED);
+    clock.Advance(absl::Seconds(1));
+  }
+}
+
+TEST_F(RouterTest, WhatRunsIsNotReservedForAnotherAgent) {
+  Put(Waiting(1));
+  SY_ASSERT_OK_AND_ASSIGN(const v1::ReserveResult first, ReserveFor(1, "a", TestOffers()));
+  const std::string endpoint = first.routing().endpoint().endpoint_id();
+  tasks.SetAway(true);
+  SY_ASSERT_OK_AND_ASSIGN(const v1::ReserveResult unread, ReserveFor(1, "b", TestOffers()));
+  EXPECT_EQ(unread.hold().code(), v1::HOLD_CODE_UNREAD);
+  tasks.SetAway(false);
+  PutRunning(1);
+  SY_ASSERT_OK_AND_ASSIGN(const v1::ReserveResult second, ReserveFor(1, "b", TestOffers()));
+  EXPECT_EQ(second.hold().code(), v1::HOLD_CODE_TASK_GONE) << second.DebugString();
+  EXPECT_EQ(capacity.held(endpoint), 1);
+}
+
+TEST_F(RouterTest, WhatAnotherAgentSaysIsPassedOver) {
+  SetBudget("all", 100'000'000);
+  Put(Waiting(1));
+  SY_ASSERT_OK_AND_ASSIGN(const v1::ReserveResult reserved, ReserveFor(1, "a", TestOffers()));
+  const auto by = [&](const std::string& agent) {
+    return [&reserved, agent](v1::RouteOutcome& outcome) {
+      outcome.set_agent_id(agent);
+      outcome.mutable_usage()->set_cost_micros(5);
+      outcome.add_observations()->set_endpoint(reserved.routing().endpoint().endpoint());
+    };
+  };
+  SY_ASSERT_OK(Report(1, by("b")));
+  EXPECT_EQ(Budget().spent_micros(), 0);
+  EXPECT_EQ(capacity.observed(), 0);
+  v1::GrantRouteRequest request;
+  request.set_task_id(TaskName(1));
+  request.set_generation(1);
+  request.set_reason("ENDPOINT_FAILED");
+  request.mutable_observation()->set_outcome(model_registry::v1::OUTCOME_FAILURE);
+  for (const std::string& offer : TestOffers()) request.add_offered(offer);
+  request.set_agent_id("b");
+  v1::GrantRouteResponse response;
+  EXPECT_THAT(router.Grant(request, response), IsError("ROUTE_NOT_HELD"));
+  request.set_agent_id("a");
+  SY_EXPECT_OK(router.Grant(request, response));
+  SY_ASSERT_OK(Report(1, by("b")));
+  EXPECT_EQ(Budget().spent_micros(), 0) << "it stays the first one's at the next endpoint";
+  SY_ASSERT_OK(Report(1, by("a")));
+  EXPECT_EQ(Budget().spent_micros(), 5);
+  EXPECT_EQ(capacity.observed(), 1) << "an endpoint that was left counts";
+}
+
+TEST_F(RouterTest, OnlyEndpointsThatTheAssignmentHadAreObserved) {
+  const v1::Routing routing = Assign(1);
+  const std::string other = routing.endpoint().endpoint() == "alpha" ? "beta" : "alpha";
+  SY_ASSERT_OK(Report(1, [&](v1::RouteOutcome& outcome) {
+    for (const std::string& endpoint : {routing.endpoint().endpoint(), other, std::string("box"), std::string()}) {
+      outcome.add_observations()->set_endpoint(endpoint);
+    }
+  }));
+  EXPECT_EQ(capacity.observed(), 1);
+}
+
+TEST_F(RouterTest, ReleasesNothingThatRunsOrCouldNotBeRead) {
+  Assign(1);
+  const v1::Routing second = Assign(2);
+  PutRunning(1);
+  v1::ReleaseRoutesRequest request;
+  for (const int n : {1, 2}) {
+    v1::RouteKey& key = *request.add_keys();
+    key.set_task_id(TaskName(n));
+    key.set_generation(1);
+  }
+  v1::ReleaseRoutesResponse response;
+  tasks.SetAway(true);
+  SY_ASSERT_OK(router.Release(request, response));
+  EXPECT_EQ(response.released(), 0);
+  tasks.SetAway(false);
+  SY_ASSERT_OK(router.Release(request, response));
+  EXPECT_EQ(response.released(), 1);
+  EXPECT_EQ(Decisions().at(0).state(), v1::DECISION_STATE_RELEASED);
+  EXPECT_EQ(Decisions().at(1).state(), v1::DECISION_STATE_HELD);
+}
+
+TEST_F(RouterTest, ASweepLeavesWhatWasRenewedWhileItLooked) {
+  const v1::Routing routing = Assign(1);
+  clock.Advance(absl::Seconds(61));
+  tasks.Meanwhile([&] {
+    v1::RenewRoutesRequest request;
+    request.add_keys()->set_task_id(TaskName(1));
+    request.mutable_keys(0)->set_generation(1);
+    v1::RenewRoutesResponse response;
+    SY_EXPECT_OK(router.Renew(request, response));
+  });
+  EXPECT_THAT(router.Sweep(), testing::IsOkAndHolds(1));
+  EXPECT_EQ(Decisions().at(0).state(), v1::DECISION_STATE_HELD);
+  EXPECT_EQ(capacity.held(routing.endpoint().endpoint_id()), 1);
+}
+
+TEST_F(RouterTest, SaysNothingOfFreeEndpointsWhileItsKnowledgeIsTooOld) {
+  view.LostRegistry();
+  clock.Advance(absl::Seconds(61));
+  v1::GetSnapshotResponse response;
+  EXPECT_THAT(router.Snapshot(response), IsError("REGISTRY_UNKNOWN"));
+  SetCatalogue(TestCatalogue());
+  SY_EXPECT_OK(router.Snapshot(response));
+}
+
+TEST_F(RouterTest, LeavingAPinIsAFallback) {
+  task_queue::v1::Task task = Waiting(1);
+  task.mutable_spec()->mutable_model_pin()->set_model("big");
+  task.mutable_spec()->mutable_model_pin()->set_allow_fallback(true);
+  Put(task);
+  SY_ASSERT_OK_AND_ASSIGN(const v1::ReserveResult pinned, Reserve(Item(1, 1, "")));
+  EXPECT_EQ(pinned.routing().endpoint().model(), "big");
+  EXPECT_FALSE(pinned.routing().fallback());
+  Catalogue catalogue = TestCatalogue();
+  catalogue.endpoints[1].state = EndpointState::kOpen;
+  SetCatalogue(std::move(catalogue));
+  int n = 2;
+  // One that is closed, and one that is nowhere.
+  for (const char* const model : {"big", "nowhere"}) {
+    task.set_id(TaskName(n));
+    task.mutable_spec()->mutable_model_pin()->set_model(model);
+    Put(task);
+    SY_ASSERT_OK_AND_ASSIGN(const v1::ReserveResult left, Reserve(Item(n++, 1, "")));
+    EXPECT_EQ(left.routing().endpoint().model(), "vast");
+    EXPECT_TRUE(left.routing().fallback());
+    EXPECT_EQ(left.routing().fallback_reason(), "PIN_UNAVAILABLE");
+  }
+  EXPECT_THAT(metrics.Text(), HasSubstr("switchyard_router_fallbacks_total{reason=\"pin_unavailable\"} 2"));
+}
+
+TEST_F(RouterTest, PassingByAMisconfiguredFirstChoiceIsAFallback) {
+  Catalogue catalogue = TestCatalogue();
+  catalogue.endpoints[2].state = EndpointState::kMisconfigured;
+  SetCatalogue(std::move(catalogue));
+  const v1::Routing routing = Assign(1);
+  EXPECT_EQ(routing.endpoint().endpoint(), "alpha");
+  EXPECT_TRUE(routing.fallback());
+  EXPECT_EQ(routing.fallback_reason(), "MISCONFIGURED");
+  EXPECT_THAT(metrics.Text(), HasSubstr("switchyard_router_fallbacks_total{reason=\"misconfigured\"} 1"));
+}
+
+TEST_F(RouterTest, AReleaseBeforeAnythingWasSentBindsNoModel) {
+  for (const int n : {1, 2}) {
+    Assign(n);
+    SY_ASSERT_OK(Report(n, [&](v1::RouteOutcome& outcome) {
+      outcome.set_outcome(task_queue::v1::ATTEMPT_OUTCOME_RELEASED);
+      outcome.mutable_usage()->set_input_tokens(n == 1 ? 0 : 5);
+    }));
+    task_queue::v1::Task again = Waiting(n);
+    again.set_generation(1);
+    again.add_history()->set_generation(1);
+    again.mutable_history(0)->set_outcome(task_queue::v1::ATTEMPT_OUTCOME_RELEASED);
+    Put(again);
+  }
+  EXPECT_EQ(Route(1, 1).decision().cause(), v1::CAUSE_COMPLEXITY);
+  EXPECT_EQ(Route(2, 1).decision().cause(), v1::CAUSE_KEPT);
 }
 
 TEST_F(RouterTest, PagesDecisions) {

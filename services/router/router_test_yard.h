@@ -87,6 +87,21 @@ class RouterTestYard {
     SY_RETURN_IF_ERROR(router.Reserve(request, response));
     return response.results(0);
   }
+  // As above, for an agent that offers just this.
+  absl::StatusOr<v1::ReserveResult> ReserveFor(int n, const std::string& agent, std::vector<std::string> offered,
+                                               const std::string& decision = "") {
+    v1::ReserveItem item = Item(n, 1, decision);
+    item.set_agent_id(agent);
+    item.clear_offered();
+    for (std::string& offer : offered) item.add_offered(std::move(offer));
+    return Reserve(item);
+  }
+  void PutRunning(int n) {
+    task_queue::v1::Task running = Waiting(n);
+    running.set_state(task_queue::v1::TASK_STATE_RUNNING);
+    running.set_generation(1);
+    Put(running);
+  }
   // Routed and reserved; the routing, empty when it waits.
   v1::Routing Assign(int n) {
     Put(Waiting(n));

@@ -54,7 +54,7 @@ struct Slot {
   // As the table calls it; empty when it does not know it.
   std::string_view canonical_model() const { return row == nullptr ? std::string_view() : row->model; }
   std::string_view provider() const { return row == nullptr ? std::string_view() : row->provider; }
-  bool local() const { return endpoint->local; }
+  bool local() const { return endpoint->local && !placed->remote; }
 };
 
 // Which of the needs of a snapshot's slots are offered. Of that snapshot only.

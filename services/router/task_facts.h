@@ -43,6 +43,8 @@ struct FormerAttempt {
   AttemptOutcome outcome = AttemptOutcome::kUnknown;
   // The tier of the model at that time, should it be gone from the table.
   int tier = 0;
+  // It is known that no model was asked anything.
+  bool nothing_sent = false;
 };
 
 // What of a task counts when it is routed.

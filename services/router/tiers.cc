@@ -239,7 +239,9 @@ class TierFinder {
     if (!pin.model.empty()) Say("MODEL_PIN", missing.empty() ? pin.model : missing, ModelTier::kNone);
     if (!pin.endpoint.empty()) Say("ENDPOINT_PIN", pin.endpoint, ModelTier::kNone);
     // It goes on as if nothing were pinned, and the signals say so.
+    tiering_.leave_reason = "PIN_UNAVAILABLE";
     if (!missing.empty()) {
+      tiering_.left = true;
       if (escalated_) tiering_.cause = Cause::kEscalated;
       return std::nullopt;
     }
@@ -254,7 +256,7 @@ class TierFinder {
     if (escalated_) return std::nullopt;
     const FormerAttempt* last = nullptr;
     for (const FormerAttempt& attempt : facts_.former) {
-      if (!attempt.model.empty() && MayHaveBegun(attempt.outcome)) last = &attempt;
+      if (!attempt.model.empty() && !attempt.nothing_sent && MayHaveBegun(attempt.outcome)) last = &attempt;
     }
     if (last == nullptr) return std::nullopt;
     const ModelIndex model = snapshot_.FindModel(last->model);
@@ -266,11 +268,14 @@ class TierFinder {
                                                         "model only if it is told to"));
       }
       Say("KEPT_MODEL", absl::StrCat(last->model, " is gone"), ModelTier::kNone);
+      tiering_.leave_reason = "KEPT_MODEL_UNAVAILABLE";
+      tiering_.left = true;
       return std::nullopt;
     }
     tiering_.cause = Cause::kKept;
     tiering_.only_model = model;
     tiering_.may_leave = facts_.pin.allow_fallback;
+    tiering_.leave_reason = "KEPT_MODEL_UNAVAILABLE";
     Say("KEPT_MODEL", last->model, ModelTier::kNone);
     return std::nullopt;
   }

@@ -50,6 +50,10 @@ struct Tiering {
   const Endpoint* only_endpoint = nullptr;
   // Another one will do when those are not to be had.
   bool may_leave = false;
+  // For Choice::fallback_reason of those that are something else; and whether all are, since what was asked for is
+  // nowhere.
+  std::string_view leave_reason;
+  bool left = false;
   // Models that had the task twice.
   std::vector<ModelIndex> tried_out;
   // Models that had it and failed: only after all others.

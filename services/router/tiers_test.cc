@@ -269,6 +269,12 @@ TEST_F(TiersTest, AnAgentThatRefusedDidNotBegin) {
             Cause::kUnknown);
 }
 
+TEST_F(TiersTest, AReleaseBeforeAnythingWasSentIsNoBeginning) {
+  TaskFacts facts = After({{"mid", AttemptOutcome::kReleased}});
+  facts.former[0].nothing_sent = true;
+  EXPECT_EQ(Find(facts).cause, Cause::kUnknown);
+}
+
 TEST_F(TiersTest, AModelThatIsGoneHoldsTheTaskUnlessARulePermitsAnother) {
   TaskFacts facts = After({{"gone", AttemptOutcome::kLost}});
   const Hold hold = HoldOf(facts);

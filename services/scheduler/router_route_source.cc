@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "libs/base/log.h"
 #include "libs/base/strings.h"
@@ -24,7 +25,12 @@ std::string Line(std::string_view text) { return std::string(text::TruncateUtf8(
 
 std::string SummaryOf(const rv1::Routing& routing) {
   std::string text = absl::StrCat(routing.endpoint().model(), " at ", routing.endpoint().endpoint());
-  if (!routing.reason().empty()) absl::StrAppend(&text, ": ", routing.reason());
+  // The router's reason names them where it chose among several.
+  if (absl::StrContains(routing.reason(), text)) {
+    text = routing.reason();
+  } else if (!routing.reason().empty()) {
+    absl::StrAppend(&text, ": ", routing.reason());
+  }
   if (routing.fallback()) absl::StrAppend(&text, " (FALLBACK: ", routing.fallback_reason(), ")");
   return Line(text);
 }

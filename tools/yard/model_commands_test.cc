@@ -34,6 +34,7 @@ class ModelCommandsTest : public CommandTest {
     mr::PlacedModel& placed = *endpoint.mutable_status()->add_models();
     placed.set_model("m:7b");
     placed.set_warmth(mr::WARMTH_WARM);
+    placed.set_remote(true);
     (*placed.mutable_options())["num_ctx"] = 8192;
     mr::ModelView& view = registry_.models["big"];
     view.set_in_table(true);
@@ -61,8 +62,9 @@ TEST_F(ModelCommandsTest, ListShowsStatesAndCauses) {
 
 TEST_F(ModelCommandsTest, ShowTellsLevelsBreakerAndModels) {
   const Result result = Run({"endpoint", "show", "gpu-1"});
-  EXPECT_THAT(result.out, AllOf(HasSubstr("credentials"), HasSubstr("progress"), HasSubstr("breaker"),
-                                HasSubstr("m:7b"), HasSubstr("warm"), HasSubstr("num_ctx=8192")));
+  EXPECT_THAT(result.out,
+              AllOf(HasSubstr("credentials"), HasSubstr("progress"), HasSubstr("breaker"), HasSubstr("m:7b"),
+                    HasSubstr("warm"), HasSubstr("remote, "), HasSubstr("num_ctx=8192")));
   EXPECT_EQ(Run({"endpoint", "show", "gpu-2"}).code, 3);
   EXPECT_EQ(Json::parse(Run({"endpoint", "show", "gpu-1", "-o", "json"}).out)["endpoint"]["spec"]["name"], "gpu-1");
 }

@@ -115,6 +115,7 @@ std::string PlacedTable(const mr::Endpoint& endpoint, const ViewTimes& times, co
   for (const mr::PlacedModel& model : endpoint.status().models()) {
     std::vector<std::string> notes;
     if (model.disabled()) notes.emplace_back("disabled");
+    if (model.remote()) notes.emplace_back("remote");
     if (model.keep_warm()) notes.emplace_back("kept warm");
     if (!model.free() && model.priced_as().empty()) notes.emplace_back("price unknown");
     const std::map<std::string, std::int64_t> options(model.options().begin(), model.options().end());
@@ -296,7 +297,8 @@ std::string ModelCard(const mr::ModelView& view, const OutputStyle& style) {
     const mr::PlacedModel& placed = place.placed();
     Line(card, "at",
          absl::StrCat(place.endpoint(), " (", Text(place.state()), "): ", Text(placed.warmth()), ", ",
-                      placed.in_flight(), " of ", placed.capacity(), " busy", placed.disabled() ? ", disabled" : ""),
+                      placed.in_flight(), " of ", placed.capacity(), " busy", placed.remote() ? ", remote" : "",
+                      placed.disabled() ? ", disabled" : ""),
          placed.disabled() ? Tone::kBad : ToneOf(placed.warmth()), color);
   }
   return card;

@@ -5,6 +5,7 @@
 #include "gtest/gtest.h"
 #include "tools/yard/testing/command_test.h"
 #include "tools/yard/testing/fake_scheduler.h"
+#include "tools/yard/testing/fake_services.h"
 
 namespace switchyard::yard {
 namespace {
@@ -18,8 +19,9 @@ class TaskWhyTest : public CommandTest {
  protected:
   TaskWhyTest() {
     server_.Register(scheduler_, sc::SchedulerAdminService::service_full_name());
+    server_.Register(queue_, task_queue::v1::TaskQueueService::service_full_name());
     server_.Start();
-    variables_["YARD_SCHEDULER_ADDRESS"] = server_.server().address();
+    variables_["YARD_ADDRESS"] = server_.server().address();
     variables_["YARD_TOKEN"] = "read-token";
     terminal_ = true;
     columns_ = 120;
@@ -53,6 +55,7 @@ class TaskWhyTest : public CommandTest {
   }
 
   FakeScheduler scheduler_{server_.gate()};
+  FakeTaskQueue queue_{server_.gate()};
   std::string out_;
   std::string err_;
 };
@@ -78,6 +81,23 @@ TEST_F(TaskWhyTest, GivesAllOfItAsJson) {
   ASSERT_EQ(Run({"task", "why", "01920000-0000-7000-8000-000000000001", "--agents", "50", "-o", "json"}), 0) << err_;
   EXPECT_EQ(scheduler_.asked.max_agents(), 50);
   EXPECT_THAT(out_, AllOf(HasSubstr("WAIT_REASON_NO_FITTING_AGENT"), HasSubstr("RULED_OUT_MISSING_CAPABILITY")));
+}
+
+TEST_F(TaskWhyTest, SaysWithWhatWordsTheRouterHeldIt) {
+  const std::string id = "01920000-0000-7000-8000-000000000001";
+  scheduler_.answer.set_reason(sc::WAIT_REASON_NO_ROUTE);
+  queue_.Add(id, task_queue::v1::TASK_STATE_QUEUED);
+  task_queue::v1::TaskEvent held;
+  held.set_task_id(id);
+  held.set_kind(task_queue::v1::EVENT_KIND_HELD);
+  held.set_state(task_queue::v1::TASK_STATE_QUEUED);
+  held.set_cause("NO_ROUTE");
+  held.set_message("budget all is spent");
+  queue_.Happen(held);
+  ASSERT_EQ(Run({"task", "why", id}), 0) << err_;
+  EXPECT_THAT(out_, HasSubstr("NO_ROUTE: budget all is spent"));
+  ASSERT_EQ(Run({"task", "why", id, "-o", "json"}), 0) << err_;
+  EXPECT_THAT(out_, HasSubstr("\"last_words\": \"NO_ROUTE: budget all is spent\""));
 }
 
 TEST_F(TaskWhyTest, SaysThatASchedulerOnlyStandsBy) {

@@ -41,6 +41,11 @@ absl::Status CheckRoute(const Route& route, const Work& work, const CredentialPo
     return MakeError(absl::StatusCode::kFailedPrecondition, "NOT_LOCAL",
                      absl::StrCat("the work must stay local, and ", route.endpoint, " is not"));
   }
+  // Its URL, perhaps of a localhost, leads elsewhere from here.
+  if (!route.agent.empty() && !work.agent.empty() && route.agent != work.agent) {
+    return MakeError(absl::StatusCode::kFailedPrecondition, "WRONG_AGENT",
+                     absl::StrCat("only the agent ", route.agent, " reaches ", route.endpoint));
+  }
   SY_RETURN_IF_ERROR(CheckEndpointUrl(route.url));
   return credentials.SecretFor(route.credential, route.url).status();
 }
@@ -116,10 +121,12 @@ absl::StatusOr<CallSpec> ModelRun::MakeSpec() {
 
 void ModelRun::Call() {
   absl::StatusOr<CallSpec> spec = absl::InternalError("");
+  std::int64_t number = 0;
   {
     MutexLock lock(mutex_);
     if (stage_ == Stage::kEnded) return;
     stage_ = Stage::kCalling;
+    number = ++calls_begun_;
     EnterPhase(route_.warm ? WorkPhase::kGenerating : WorkPhase::kLoading);
     spec = MakeSpec();
     if (!spec.ok()) {
@@ -137,7 +144,8 @@ void ModelRun::Call() {
   bool cancel = false;
   {
     MutexLock lock(mutex_);
-    if (stage_ != Stage::kCalling) return;
+    // It may have ended, and another begun, before it was known here.
+    if (stage_ != Stage::kCalling || number != calls_begun_) return;
     call_ = call;
     cancel = cancelled_ || stopped_;
   }

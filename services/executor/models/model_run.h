@@ -96,7 +96,8 @@ class ModelRun final : public CallEvents, public std::enable_shared_from_this<Mo
   BackendSink& sink_ ABSL_GUARDED_BY(mutex_);
   Stage stage_ ABSL_GUARDED_BY(mutex_) = Stage::kCalling;
   Route route_ ABSL_GUARDED_BY(mutex_);
-  // Shared with the exchange under way.
+  std::int64_t calls_begun_ ABSL_GUARDED_BY(mutex_) = 0;
+  // The last one begun; shared with the exchange under way.
   std::shared_ptr<ModelCall> call_ ABSL_GUARDED_BY(mutex_);
   OutputKeeper keeper_ ABSL_GUARDED_BY(mutex_);
   bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;

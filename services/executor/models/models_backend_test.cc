@@ -1,7 +1,9 @@
 #include "services/executor/models/models_backend.h"
 
+#include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "gmock/gmock.h"
@@ -34,6 +36,26 @@ std::string Done(std::string_view reason = "stop") {
                       "\",\"prompt_eval_count\":100,\"eval_count\":10,\"load_duration\":2000000000}\n");
 }
 FakeAnswer Says(std::string_view text) { return {.chunks = {Chunk(text), Done()}}; }
+
+// Answers its first request before Send returns, and lets the test act meanwhile.
+class HastyHttp final : public http::HttpTransport {
+ public:
+  explicit HastyHttp(testing::FakeHttp& http) : http_(http) {}
+  absl::StatusOr<http::HttpCallId> Send(http::HttpRequest request, http::HttpCallbacks callbacks) override {
+    absl::StatusOr<http::HttpCallId> id = http_.Send(std::move(request), std::move(callbacks));
+    if (auto then = std::exchange(meanwhile, nullptr)) {
+      http_.DeliverAll();
+      then();
+    }
+    return id;
+  }
+  void Cancel(http::HttpCallId id) override { http_.Cancel(id); }
+
+  std::function<void()> meanwhile;
+
+ private:
+  testing::FakeHttp& http_;
+};
 
 class ModelsBackendTest : public ::testing::Test {
  protected:
@@ -92,6 +114,7 @@ class ModelsBackendTest : public ::testing::Test {
   telemetry::Metrics metrics_;
   testing::FakeClock clock_;
   testing::FakeHttp http_;
+  HastyHttp hasty_{http_};
   const std::unique_ptr<Rng> rng_ = MakeSeededRng(1);
   std::unique_ptr<ModelsBackend> backend_;
   router::v1::Routing routing_;
@@ -156,6 +179,15 @@ TEST_F(ModelsBackendTest, WorkWithoutARouteThatItKnowsIsRefusedAndNotForGood) {
                 r.mutable_endpoint()->set_local(false);
               }),
               IsError("NOT_LOCAL"));
+  const auto only_for_a2 = [](Routing& r, Work& work) {
+    r.mutable_endpoint()->set_agent("a-2");
+    if (work.agent.empty()) work.agent = "a-1";
+  };
+  EXPECT_THAT(check(only_for_a2), IsError("WRONG_AGENT"));
+  SY_EXPECT_OK(check([&](Routing& r, Work& work) {
+    work.agent = "a-2";
+    only_for_a2(r, work);
+  }));
   EXPECT_THAT(check([](Routing& r, Work&) { r.mutable_endpoint()->set_url("http://169.254.169.254/x"); }),
               IsError("ADDRESS_REFUSED"));
   EXPECT_THAT(check([](Routing& r, Work&) { r.mutable_endpoint()->set_url("file:///etc/passwd"); }),
@@ -401,6 +433,57 @@ TEST_F(ModelsBackendTest, CancellingEndsItInEveryStage) {
   run_->Cancel();
   EXPECT_EQ(Ended().outcome, Outcome::kCancelled);
   EXPECT_EQ(sink_->ends, 1);
+}
+
+TEST_F(ModelsBackendTest, CancellingReachesTheCallThatRunsWhenTheFirstEndedBeforeItWasKnown) {
+  const CredentialPolicy credentials = backend_->credentials();
+  backend_ = std::make_unique<ModelsBackend>(RunLimits{}, credentials, hasty_, clock_, *rng_);
+  int asked = 0;
+  http_.WhenAsked("one:1", [&asked](const http::HttpRequest&) {
+    return ++asked == 1 ? testing::Answer(429, "{}", {{"retry-after", "3"}}) : testing::Hangs();
+  });
+  hasty_.meanwhile = [this] {
+    clock_.Advance(absl::Seconds(3));
+    backend_->Tick();
+  };
+  Begin();
+  EXPECT_EQ(asked, 2);
+  EXPECT_EQ(http_.hanging(), 1u);
+  run_->Cancel();
+  EXPECT_EQ(http_.hanging(), 0u);
+  EXPECT_EQ(Ended().outcome, Outcome::kCancelled);
+}
+
+TEST_F(ModelsBackendTest, AGrantForAnotherAgentIsNotUsed) {
+  AllowNext();
+  http_.When("one:1", FakeAnswer{.status = 500});
+  Work work = MakeWork();
+  work.agent = "a-1";
+  Begin(work);
+  router::v1::Routing granted = TestRouting("http://two:2", "two");
+  granted.mutable_endpoint()->set_agent("a-2");
+  run_->OnRouteAnswer({.routing = granted.SerializeAsString()});
+  EXPECT_EQ(Ended().outcome, Outcome::kGivenBack);
+  EXPECT_EQ(http_.CountOf("two:2"), 0u);
+}
+
+TEST_F(ModelsBackendTest, WhatIsGivenBackUnsentCountsAgainstAnEndpointThatCannotBeReachedOnly) {
+  for (const http::HttpFailure failure : {http::HttpFailure::kRefused, http::HttpFailure::kNotResolved,
+                                          http::HttpFailure::kTls, http::HttpFailure::kConnectTimeout}) {
+    http_.When("one:1", testing::Fails(failure));
+    Begin();
+    EXPECT_EQ(Ended().outcome, Outcome::kGivenBack) << http::FailureName(failure);
+    EXPECT_EQ(ReportOf(Ended()).observations(0).outcome(), registry::OUTCOME_FAILURE) << http::FailureName(failure);
+  }
+  http_.When("one:1", testing::Answer(404, R"({"error":"model 'm:7b' not found"})"));
+  Begin();
+  EXPECT_EQ(Ended().outcome, Outcome::kGivenBack);
+  EXPECT_EQ(Ended().reason, "MODEL_NOT_FOUND");
+  EXPECT_EQ(ReportOf(Ended()).observations(0).outcome(), registry::OUTCOME_NEUTRAL) << "another model may be there";
+  http_.RefuseNext(absl::UnavailableError("it stops"));
+  Begin();
+  EXPECT_EQ(Ended().outcome, Outcome::kGivenBack);
+  EXPECT_EQ(ReportOf(Ended()).observations(0).outcome(), registry::OUTCOME_NEUTRAL) << "the fault is ours";
 }
 
 TEST_F(ModelsBackendTest, TheTimeOfTheAttemptEndsItWhereverItStands) {

@@ -42,6 +42,8 @@ struct Route {
   std::string url;
   std::string credential;
   bool local = false;
+  // Set when only this agent reaches it.
+  std::string agent;
   std::string model;
   std::string canonical_model;
   std::vector<std::string> aliases;

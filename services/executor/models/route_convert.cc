@@ -160,6 +160,7 @@ absl::StatusOr<Route> ToRoute(std::string_view routing) {
   route.url = endpoint.url();
   route.credential = endpoint.credential();
   route.local = endpoint.local();
+  route.agent = endpoint.agent();
   route.model = endpoint.model();
   route.canonical_model = endpoint.canonical_model();
   route.aliases.assign(endpoint.aliases().begin(), endpoint.aliases().end());

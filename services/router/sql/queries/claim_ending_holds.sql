@@ -5,4 +5,4 @@ FROM (SELECT task_id, generation FROM router.hold WHERE expire_time <= $1 AND cl
       FOR UPDATE SKIP LOCKED) AS k
 WHERE (h.task_id, h.generation) = (k.task_id, k.generation)
 RETURNING h.task_id, h.generation, h.decision_id, h.decision_time, h.endpoint_id, h.model, h.micros, h.routing, h.confirmed,
-          h.expire_time
+          h.expire_time, h.agent
