@@ -113,7 +113,7 @@ Route RouterRouteSource::WithoutRouter(const RouteQuestion& question, const absl
   const bool may_fall_back = question.free_fallback && !question.pinned && snapshot_.endpoints_size() > 0;
   if (!may_fall_back) {
     route.hold = RouteHold{
-        .message = Line(absl::StrCat("There is no route now (", status.message(), ")",
+        .message = Line(absl::StrCat("The router gives no route now (", status.message(), ")",
                                      question.free_fallback ? ", and no free local endpoint is known." : ".")),
         .retry_after = kAway};
     return route;

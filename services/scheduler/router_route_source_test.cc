@@ -182,7 +182,7 @@ TEST_F(RouterRouteSourceTest, WhileTheRouterIsAwayOnlyWhatAllowsItGoesToFreeEndp
   source_->RefreshSnapshot();
   source_->Disconnect();  // Waits for the snapshot.
   const auto plain = Ask({.task = TaskNumber(1)});
-  EXPECT_THAT(plain[0].hold->message, HasSubstr("There is no route now"));
+  EXPECT_THAT(plain[0].hold->message, HasSubstr("The router gives no route now"));
   EXPECT_TRUE(Ask({.task = TaskNumber(1), .pinned = true, .free_fallback = true})[0].hold.has_value());
   const auto fallback = Ask({.task = TaskNumber(1), .free_fallback = true});
   ASSERT_FALSE(fallback[0].hold.has_value());
