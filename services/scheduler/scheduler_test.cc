@@ -46,6 +46,12 @@ agent::v1::AgentCapacity Agent(const std::string& id, std::int64_t credits) {
   return agent;
 }
 
+agent::v1::AgentCapacity PromptAgent(const std::string& id, std::int64_t credits) {
+  agent::v1::AgentCapacity agent = Agent(id, credits);
+  agent.add_features("kind.prompt");
+  return agent;
+}
+
 std::shared_ptr<const RouteTicket> Decided(std::string decision) {
   return std::make_shared<const RouteTicket>(
       RouteTicket{.decision = std::move(decision), .annotation = "", .summary = "", .near_hosts = {}});
@@ -428,11 +434,7 @@ TEST_F(SchedulerTest, ReservesBetweenMatchAndAssignmentAndLeavesWhatTheLedgerRef
 }
 
 TEST_F(SchedulerTest, ReleasesWhatWasHandedBackAndNotWhatTheNewerSessionHas) {
-  hub_->Put([] {
-    agent::v1::AgentCapacity agent = Agent("a", 9);
-    agent.add_features("kind.prompt");
-    return agent;
-  }());
+  hub_->Put(PromptAgent("a", 9));
   Start();
   AwaitAgents(1, 9);
   AwaitLive();
@@ -446,8 +448,7 @@ TEST_F(SchedulerTest, ReleasesWhatWasHandedBackAndNotWhatTheNewerSessionHas) {
     if (number == 1) {
       hub_->AwaitItem(1);
       // The agent comes back.
-      agent::v1::AgentCapacity agent = Agent("a", 9);
-      agent.add_features("kind.prompt");
+      agent::v1::AgentCapacity agent = PromptAgent("a", 9);
       agent.set_session_epoch(8);
       hub_->Put(agent);
     }
@@ -459,11 +460,7 @@ TEST_F(SchedulerTest, ReleasesWhatWasHandedBackAndNotWhatTheNewerSessionHas) {
 }
 
 TEST_F(SchedulerTest, ARouterThatHangsLeavesHalfOfTheAgentsToOthers) {
-  hub_->Put([] {
-    agent::v1::AgentCapacity agent = Agent("a", 4);
-    agent.add_features("kind.prompt");
-    return agent;
-  }());
+  hub_->Put(PromptAgent("a", 4));
   Start();
   AwaitAgents(1, 4);
   AwaitLive();
@@ -483,11 +480,7 @@ TEST_F(SchedulerTest, ARouterThatHangsLeavesHalfOfTheAgentsToOthers) {
 }
 
 TEST_F(SchedulerTest, ATaskWithoutAPlaceIsHeldAtTheLedgerWithTheReason) {
-  hub_->Put([] {
-    agent::v1::AgentCapacity agent = Agent("a", 9);
-    agent.add_features("kind.prompt");
-    return agent;
-  }());
+  hub_->Put(PromptAgent("a", 9));
   Start();
   AwaitAgents(1, 9);
   AwaitLive();
