@@ -15,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "services/executor/checks/step.h"
 
 namespace switchyard::executor {
 
@@ -32,7 +33,10 @@ struct Limits {
   std::uint64_t output_bytes = 0;
 };
 
-enum class WorkKind { kCommand, kPrompt };
+enum class WorkKind { kCommand, kPrompt, kExternal };
+
+// How a model is to write changes.
+enum class EditFormat { kAny, kNone, kSearchReplace, kWholeFile };
 
 // What a model is to work on.
 struct PromptWork {
@@ -45,6 +49,31 @@ struct PromptWork {
   // Of input and output together; 0: no limit.
   std::int64_t max_tokens = 0;
   bool local_only = false;
+  EditFormat edit_format = EditFormat::kAny;
+};
+
+// Of kExternal.
+struct ExternalWork {
+  // As the executor's configuration names it.
+  std::string agent;
+  std::string instruction;
+};
+
+// The repository that work is about, and what becomes of its changes.
+struct RepositoryWork {
+  // A clone URL or a name known to the executor; empty: none, the work has an empty folder of its own.
+  std::string repository;
+  // Empty: the repository's default.
+  std::string base_branch;
+  // Paths that matter.
+  std::vector<std::string> files;
+  bool push = false;
+  bool pull_request = false;
+  bool draft = false;
+  bool auto_merge = false;
+  // For people: of the pull request.
+  std::string title;
+  std::string description;
 };
 
 // One assignment.
@@ -54,6 +83,17 @@ struct Work {
   WorkKind kind = WorkKind::kCommand;
   // Of kPrompt.
   PromptWork prompt;
+  ExternalWork external;
+  RepositoryWork repository;
+  // In this order; they are part of the work, made in its folder before that goes.
+  std::vector<checks::Step> checks;
+  // Of all checks together; zero: the executor's own.
+  absl::Duration checks_time = absl::ZeroDuration();
+  // How often a model may try within this attempt; 0: 3. And what it may cost, in millionths; 0: no limit.
+  int max_iterations = 0;
+  std::int64_t max_cost_micros = 0;
+  // What the task that this one continues left behind.
+  std::string state_summary;
   // A serialised switchyard.router.v1.Routing; empty: no model.
   std::string routing;
   // The name of the agent that this executor is; empty: no hub has told it yet, and what it holds was checked before.
@@ -148,6 +188,11 @@ struct Evidence {
   std::string route_report;
   // A JSON object that stands instead of what is said of a program.
   std::string facts;
+  // A serialised switchyard.verification.v1.CheckReport; empty: the task asked for no checks. Failed checks leave the outcome
+  // kSucceeded: what they mean is decided elsewhere.
+  std::string checks;
+  // For a task that continues this one; at most 16 KiB.
+  std::string state_summary;
 };
 
 enum class LogStream { kOutput, kError };
@@ -163,7 +208,24 @@ struct LogChunk {
   std::uint64_t dropped_before = 0;
 };
 
-enum class WorkPhase { kWorkspace, kLoading, kGenerating, kApplying, kExecuting };
+enum class WorkPhase { kWorkspace, kLoading, kGenerating, kApplying, kExecuting, kVerifying };
+
+// One check was made. For display.
+struct StepNews {
+  int step = 0;
+  bool passed = false;
+  // At most 1 KiB.
+  std::string message;
+};
+
+// Whether the work still has the right to act on the world.
+enum class Confirmation {
+  kCurrent,
+  // It has not: stop, and leave the world alone.
+  kStale,
+  // Nobody could be asked in time: ask again, or leave it.
+  kUnknown,
+};
 
 // Asks for another endpoint than the one that the work was routed to.
 struct RouteQuestion {
@@ -192,6 +254,10 @@ class BackendSink {
   virtual void OnProgress(std::string) {}
   // Answered by BackendRun::OnRouteAnswer, sooner or later, or never when no hub is there. One at a time.
   virtual void OnRouteQuestion(RouteQuestion) {}
+  virtual void OnStep(StepNews) {}
+  // Asked before each push and pull request. Answered by BackendRun::OnConfirmation, sooner or later, or never when no hub
+  // is there: whoever asks has a patience of its own. One at a time.
+  virtual void OnConfirmationWanted() {}
   virtual void OnFinished(Evidence evidence) = 0;
 };
 
@@ -206,6 +272,7 @@ class BackendRun {
   virtual void Kill() { Cancel(); }
   // Late or unasked is harmless.
   virtual void OnRouteAnswer(RouteAnswer) {}
+  virtual void OnConfirmation(Confirmation) {}
 };
 
 // One test of what this executor needs to do its work.
