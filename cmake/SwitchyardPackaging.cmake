@@ -2,7 +2,7 @@
 # Dependencies are what the binaries link, found by dpkg-shlibdeps, so a package serves the Debian release it was made on.
 
 set(SWITCHYARD_SERVICE_BINARIES switchyard switchyard-task-queue switchyard-identity switchyard-agent-hub switchyard-scheduler
-    switchyard-model-registry switchyard-router)
+    switchyard-model-registry switchyard-router switchyard-verification)
 set(SWITCHYARD_COMPONENTS "")
 
 foreach(binary ${SWITCHYARD_SERVICE_BINARIES})

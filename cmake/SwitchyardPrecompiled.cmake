@@ -58,5 +58,5 @@ if(SWITCHYARD_PRECOMPILED)
   sy_precompiled(test
     HEADERS ${SWITCHYARD_COMMON_HEADERS} <gmock/gmock.h> <gtest/gtest.h>
     DEPS gRPC::grpc++ protobuf::libprotobuf GTest::gmock GTest::gtest
-    OPTIONS -O1)
+    OPTIONS -O0)
 endif()

@@ -1,6 +1,9 @@
 # One shape for every target of the project.
 include(GoogleTest)
 
+# The code of the tests themselves: half the time to compile. What they test is compiled as it is shipped.
+set(SWITCHYARD_TEST_OPTIONS $<$<CONFIG:Release>:-O0>)
+
 # sy_library(<name> SOURCES ... DEPS ... [PRECOMPILE ...]): a static library, or an interface when it has no sources.
 function(sy_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;PRECOMPILE" ${ARGN})
@@ -38,11 +41,19 @@ function(sy_test name)
   add_executable(${name} ${ARG_SOURCES})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
   target_link_libraries(${name} PRIVATE switchyard_options ${ARG_DEPS} GTest::gmock GTest::gtest GTest::gtest_main)
-  # The code of the tests themselves: half the time to compile.
-  target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-O1>)
+  target_compile_options(${name} PRIVATE ${SWITCHYARD_TEST_OPTIONS})
   sy_use_precompiled(${name} test ${ARG_PRECOMPILE})
   add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}")
   set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT})
+endfunction()
+
+# sy_contract(<name> SOURCES ... DEPS ...): cases that several tests link, such as what every store must keep.
+function(sy_contract name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
+  add_library(${name} OBJECT EXCLUDE_FROM_ALL ${ARG_SOURCES})
+  target_link_libraries(${name} PUBLIC switchyard_options ${ARG_DEPS} GTest::gmock GTest::gtest)
+  target_compile_options(${name} PRIVATE ${SWITCHYARD_TEST_OPTIONS})
+  sy_use_precompiled(${name} test)
 endfunction()
 
 # sy_benchmark(<name> SOURCES ... DEPS ...): a Google Benchmark program; built with the rest, run by tools/bench.

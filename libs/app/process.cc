@@ -75,7 +75,8 @@ class OwnTokenAuthenticator final : public rpc::Authenticator {
     auto own = std::make_shared<rpc::Principal>();
     own->id = own->name = "switchyard";
     own->scopes.Add(options::v1::SCOPE_SERVICE);
-    own->scopes.Add(options::v1::SCOPE_READ);
+    // Verification submits judges as tasks of their own.
+    own->scopes.Add(options::v1::SCOPE_SUBMIT);
     own_ = std::move(own);
   }
 

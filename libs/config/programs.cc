@@ -9,6 +9,7 @@
 #include "switchyard/config/v1/scheduler.pb.h"
 #include "switchyard/config/v1/switchyard.pb.h"
 #include "switchyard/config/v1/task_queue.pb.h"
+#include "switchyard/config/v1/verification.pb.h"
 
 namespace switchyard::config {
 
@@ -21,6 +22,7 @@ std::string ReferencePageOfAllPrograms() {
       {"switchyard-scheduler", v1::SchedulerConfig::descriptor()},
       {"switchyard-model-registry", v1::ModelRegistryConfig::descriptor()},
       {"switchyard-router", v1::RouterConfig::descriptor()},
+      {"switchyard-verification", v1::VerificationConfig::descriptor()},
       {"yard-agent run", v1::ExecutorConfig::descriptor()},
   });
 }

@@ -96,8 +96,7 @@ class BidiStream final : public StreamControl,
     bool recheck = false;
     {
       MutexLock lock(mutex_);
-      if (over_) return;
-      // OnDone needs the lock, so the server context is alive here.
+      if (over_) return;  // Otherwise the server context is alive: OnDone needs the lock.
       if (final_.has_value() && ++closing_sweeps_ > patience) server_context_->TryCancel();
       if (!final_.has_value() && !token_.empty() && gate_.clock().Now() >= recheck_at_) {
         recheck_at_ = gate_.RecheckAt(recheck_);
@@ -209,8 +208,9 @@ class BidiStream final : public StreamControl,
       events = std::exchange(events_, nullptr);
       self = std::move(self_);
     }
-    gate_.streams().Remove(this);
     if (events != nullptr && events->ended) events->ended();
+    events = nullptr;
+    gate_.streams().Remove(this);  // Last: from here on the server may be gone.
   }
 
   CallGate& gate_;

@@ -34,6 +34,8 @@ namespace {
 
 // By then whoever calls over in-process channels has stopped.
 constexpr absl::Duration kInProcessDeadline = absl::Seconds(1);
+// gRPC may say that a server has ended before the last of its streams was told so.
+constexpr absl::Duration kLastStreams = absl::Seconds(5);
 constexpr int kUnlimited = -1;
 constexpr absl::Duration kSweepPeriod = absl::Milliseconds(250);
 
@@ -161,6 +163,7 @@ struct Server::State {
     inner->Shutdown(
         gpr_time_add(gpr_now(GPR_CLOCK_REALTIME), gpr_time_from_millis(Millis(kInProcessDeadline), GPR_TIMESPAN)));
     inner->Wait();
+    if (!gate.streams().WaitUntilEmpty(kLastStreams)) LogWarning("streams outlive their server");
     inner.reset();
   }
 

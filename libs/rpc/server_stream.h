@@ -216,8 +216,10 @@ class ServerStream final : public StreamControl,
       on_closed_ = nullptr;
       self = std::move(self_);
     }
-    gate_.streams().Remove(this);
     if (closed) closed();
+    closed = nullptr;
+    // Last: from here on the server, and what the owner's function named, may be gone.
+    gate_.streams().Remove(this);
   }
 
   CallGate& gate_;

@@ -184,6 +184,7 @@ TEST_P(ServerStreamTest, DrainEndsStreamsAndTellsClientsToComeBack) {
   EXPECT_THAT(status, IsError("DRAINING"));
   EXPECT_GT(DetailsOf(status).retry_after, absl::ZeroDuration());
   stopping.join();
+  server_->server().StopInProcess();
   EXPECT_TRUE(closed_.HasBeenNotified());
 }
 

@@ -12,6 +12,15 @@ void StreamRegistry::Add(const std::shared_ptr<StreamControl>& stream) {
 void StreamRegistry::Remove(const StreamControl* stream) {
   MutexLock lock(mutex_);
   streams_.erase(stream);
+  if (streams_.empty()) emptied_.NotifyAll();
+}
+
+bool StreamRegistry::WaitUntilEmpty(absl::Duration patience) {
+  MutexLock lock(mutex_);
+  while (!streams_.empty()) {
+    if (!emptied_.WaitFor(mutex_, patience)) return streams_.empty();
+  }
+  return true;
 }
 
 void StreamRegistry::CloseAll(const absl::Status& status) {

@@ -6,6 +6,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
+#include "absl/time/time.h"
 #include "libs/base/mutex.h"
 
 namespace switchyard::rpc {
@@ -27,11 +28,14 @@ class StreamRegistry {
   void CloseAll(const absl::Status& status);
   void SweepAll(int patience);
   std::size_t size() const;
+  // Whether the last stream was over, its owner told, before `patience` had passed. Blocks.
+  bool WaitUntilEmpty(absl::Duration patience);
 
  private:
   std::vector<std::shared_ptr<StreamControl>> Alive() const;
 
   mutable Mutex mutex_;
+  CondVar emptied_;
   absl::flat_hash_map<const StreamControl*, std::weak_ptr<StreamControl>> streams_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -2,6 +2,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "libs/text/utf8.h"
@@ -74,6 +76,184 @@ absl::Status CheckSegment(std::string_view segment, std::size_t at) {
   return absl::OkStatus();
 }
 
+// The character at `at`, which moves behind it. A byte that belongs to no character is one of its own.
+char32_t Next(std::string_view text, std::size_t& at) {
+  char32_t character = 0;
+  const std::size_t size = DecodeUtf8(text.substr(at), &character);
+  if (size == 0) return char32_t{0x110000} + static_cast<std::uint8_t>(text[at++]);
+  at += size;
+  return character;
+}
+
+// A pattern as a small automaton whose states are walked all at once, so that no path makes it slow.
+class Program {
+ public:
+  // Of a valid pattern.
+  explicit Program(std::string_view pattern) {
+    for (std::size_t at = 0; at < pattern.size();) {
+      const bool whole = at == 0 || pattern[at - 1] == '/';
+      if (whole && pattern.substr(at, 2) == "**") {
+        at += 2;
+        AddParts(at == pattern.size());
+        // Its parts bring their slashes.
+        if (at < pattern.size()) ++at;
+      } else if (pattern[at] == '{') {
+        AddBraces(pattern, ++at);
+      } else {
+        AddOne(pattern, at);
+      }
+    }
+    Add(Kind::kEnd);
+  }
+
+  bool Matches(std::string_view path) const {
+    std::vector<char> seen(code_.size(), 0);
+    std::vector<std::size_t> now;
+    std::vector<std::size_t> next;
+    std::vector<std::size_t> todo;
+    Reach(0, seen, now, todo);
+    for (std::size_t at = 0; at < path.size();) {
+      const char32_t character = Next(path, at);
+      seen.assign(code_.size(), 0);
+      next.clear();
+      for (const std::size_t state : now) {
+        if (Takes(code_[state], character)) Reach(state + 1, seen, next, todo);
+      }
+      now.swap(next);
+      if (now.empty()) return false;
+    }
+    for (const std::size_t state : now) {
+      if (code_[state].kind == Kind::kEnd) return true;
+    }
+    return false;
+  }
+
+ private:
+  enum class Kind { kCharacter, kAny, kAnyOrSlash, kSet, kSplit, kJump, kEnd };
+  struct Step {
+    Kind kind = Kind::kEnd;
+    char32_t character = 0;
+    bool negated = false;
+    std::vector<std::pair<char32_t, char32_t>> ranges;
+    // Where else a split goes, besides to what follows; where a jump goes.
+    std::size_t target = 0;
+  };
+
+  std::size_t Add(Kind kind, char32_t character = 0) {
+    code_.push_back({.kind = kind, .character = character, .negated = false, .ranges = {}, .target = 0});
+    return code_.size() - 1;
+  }
+  // Any number of whole parts with their slashes; at the end of the pattern, anything that is not empty.
+  void AddParts(bool last) {
+    if (last) {
+      const std::size_t any = Add(Kind::kAnyOrSlash);
+      const std::size_t enough = Add(Kind::kSplit);
+      code_[Add(Kind::kJump)].target = any;
+      code_[enough].target = code_.size();
+      return;
+    }
+    const std::size_t begin = Add(Kind::kSplit);
+    const std::size_t any = Add(Kind::kAny);
+    const std::size_t more = Add(Kind::kSplit);
+    code_[Add(Kind::kJump)].target = any;
+    code_[more].target = Add(Kind::kCharacter, U'/');
+    code_[Add(Kind::kJump)].target = begin;
+    code_[begin].target = code_.size();
+  }
+  // `at` stands behind the opening brace and is left behind the closing one.
+  void AddBraces(std::string_view pattern, std::size_t& at) {
+    std::vector<std::size_t> ends;
+    std::size_t split = Add(Kind::kSplit);
+    while (true) {
+      if (pattern[at] == '}' || pattern[at] == ',') {
+        ends.push_back(Add(Kind::kJump));
+        if (pattern[at++] == '}') break;
+        code_[split].target = code_.size();
+        split = Add(Kind::kSplit);
+      } else {
+        AddOne(pattern, at);
+      }
+    }
+    // The last one has no other way.
+    code_[split].kind = Kind::kJump;
+    code_[split].target = split + 1;
+    for (const std::size_t end : ends) code_[end].target = code_.size();
+  }
+  void AddOne(std::string_view pattern, std::size_t& at) {
+    switch (pattern[at]) {
+      case '?':
+        ++at;
+        Add(Kind::kAny);
+        return;
+      case '*': {
+        ++at;
+        const std::size_t split = Add(Kind::kSplit);
+        Add(Kind::kAny);
+        code_[Add(Kind::kJump)].target = split;
+        code_[split].target = code_.size();
+        return;
+      }
+      case '[':
+        AddSet(pattern, ++at);
+        return;
+      default:
+        Add(Kind::kCharacter, Next(pattern, at));
+    }
+  }
+  void AddSet(std::string_view pattern, std::size_t& at) {
+    Step& set = code_[Add(Kind::kSet)];
+    if (pattern[at] == '!' || pattern[at] == '^') {
+      set.negated = true;
+      ++at;
+    }
+    while (pattern[at] != ']') {
+      const char32_t low = Next(pattern, at);
+      char32_t high = low;
+      if (pattern[at] == '-' && pattern[at + 1] != ']') {
+        ++at;
+        high = Next(pattern, at);
+      }
+      set.ranges.emplace_back(low, high);
+    }
+    ++at;
+  }
+
+  static bool Takes(const Step& step, char32_t character) {
+    switch (step.kind) {
+      case Kind::kCharacter:
+        return character == step.character;
+      case Kind::kAny:
+        return character != U'/';
+      case Kind::kAnyOrSlash:
+        return true;
+      case Kind::kSet: {
+        if (character == U'/') return false;
+        bool inside = false;
+        for (const auto& [low, high] : step.ranges) inside = inside || (character >= low && character <= high);
+        return inside != step.negated;
+      }
+      default:
+        return false;
+    }
+  }
+  // Adds the state and those it leads to without a character.
+  void Reach(std::size_t state, std::vector<char>& seen, std::vector<std::size_t>& states,
+             std::vector<std::size_t>& todo) const {
+    todo.push_back(state);
+    while (!todo.empty()) {
+      const std::size_t at = todo.back();
+      todo.pop_back();
+      if (std::exchange(seen[at], 1) != 0) continue;
+      const Step& step = code_[at];
+      if (step.kind == Kind::kSplit || step.kind == Kind::kJump) todo.push_back(step.target);
+      if (step.kind == Kind::kSplit) todo.push_back(at + 1);
+      if (step.kind != Kind::kSplit && step.kind != Kind::kJump) states.push_back(at);
+    }
+  }
+
+  std::vector<Step> code_;
+};
+
 }  // namespace
 
 absl::Status ValidateGlob(std::string_view pattern) {
@@ -122,6 +302,10 @@ absl::Status ValidateGlob(std::string_view pattern) {
   }
   if (in_brace) return Fault("an opening brace without its end", brace);
   return CheckSegment(pattern.substr(segment), segment);
+}
+
+bool MatchesGlob(std::string_view pattern, std::string_view path) {
+  return !path.empty() && ValidateGlob(pattern).ok() && Program(pattern).Matches(path);
 }
 
 }  // namespace switchyard::text

@@ -12,4 +12,10 @@ namespace switchyard::text {
 // control characters; valid UTF-8; at most 1024 bytes. Such a pattern cannot leave the folder it is applied to.
 absl::Status ValidateGlob(std::string_view pattern);
 
+// Whether a path, relative and with `/` between its parts, matches such a pattern as a whole: `*` and `?` stand for
+// anything but `/`, `**` for any number of whole parts, at the end of a pattern for at least one, a leading dot is like
+// any other character. Any bytes may come as path, and take time linear in the product of both lengths. False for a
+// pattern that is not valid.
+bool MatchesGlob(std::string_view pattern, std::string_view path);
+
 }  // namespace switchyard::text

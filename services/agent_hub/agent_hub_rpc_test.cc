@@ -152,6 +152,7 @@ class TestScheduler {
     assignment.set_generation(assigned.generation());
     *assignment.mutable_spec() = assigned.spec();
     *assignment.mutable_accept_by() = assigned.accept_by();
+    assignment.set_state_summary(assigned.state_summary());
     grpc::ClientContext context;
     context.AddMetadata("authorization", "Bearer service-token");
     context.set_deadline(gpr_time_from_seconds(10, GPR_TIMESPAN));
@@ -189,6 +190,7 @@ TEST_F(AgentHubRpcTest, ATaskGoesFromDispatchToItsAcknowledgedEnd) {
   const av1::Assignment work = assign->assign().assignments(0);
   EXPECT_EQ(work.task_id(), Task(1));
   EXPECT_EQ(work.spec().command().argv(0), "true");
+  EXPECT_EQ(work.state_summary(), "what was left");
 
   agent.Report(1, work, [](av1::Report& report) { report.mutable_accept(); });
   agent.Report(2, work, [](av1::Report& report) { report.mutable_complete()->mutable_result()->set_summary("done"); });
@@ -231,6 +233,7 @@ TEST_F(AgentHubRpcTest, WhatTheLedgerSaysIsTheAgentsIsSentAgain) {
   ASSERT_TRUE(assign.has_value());
   EXPECT_TRUE(assign->assign().assignments(0).redelivered());
   EXPECT_EQ(assign->assign().assignments(0).spec().command().argv(0), "true");
+  EXPECT_EQ(assign->assign().assignments(0).state_summary(), "what was left");
 }
 
 TEST_F(AgentHubRpcTest, DirectivesReachTheAgent) {

@@ -348,6 +348,7 @@ absl::StatusOr<Work> ToWork(tv1::AssignResult& assigned, bool accepted) {
   body->assignment.mutable_spec()->Swap(assigned.mutable_spec());
   body->assignment.set_traceparent(assigned.traceparent());
   body->assignment.set_routing(assigned.routing());
+  body->assignment.mutable_state_summary()->swap(*assigned.mutable_state_summary());
   work.body = std::move(body);
   return work;
 }

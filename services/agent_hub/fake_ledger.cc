@@ -36,6 +36,7 @@ tv1::AssignResult FakeLedger::Describe(const std::string& task, const Owned& own
   result.set_task_id(task);
   result.set_generation(owned.generation);
   result.mutable_spec()->mutable_command()->add_argv("true");
+  result.set_state_summary("what was left");
   Set(clock_.Now() + absl::Seconds(60), result.mutable_accept_by());
   return result;
 }

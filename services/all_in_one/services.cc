@@ -11,6 +11,7 @@
 #include "services/scheduler/app.h"
 #include "services/task_queue/app.h"
 #include "services/task_queue/doctor.h"
+#include "services/verification/app.h"
 
 namespace switchyard::all_in_one {
 namespace {
@@ -110,6 +111,14 @@ const std::vector<Service>& AllServices() {
                  process, config.router(),
                  {.task_queue = ToTaskQueue(config),
                   .model_registry = ToModelRegistry(config).value_or(rpc::ChannelOptions())});
+           }},
+      {.name = config::v1::SERVICE_NAME_VERIFICATION,
+       .schema = verification::kSchema,
+       .migrations = verification::SchemaMigrations,
+       .checks = verification::DoctorChecks,
+       .add =
+           [](app::Process& process, const config::v1::AllInOneConfig& config) {
+             return verification::VerificationApp::AddTo(process, config.verification(), ToTaskQueue(config));
            }},
       // Keeps nothing.
       {.name = config::v1::SERVICE_NAME_SCHEDULER,

@@ -8,8 +8,10 @@
 #include "google/protobuf/util/json_util.h"
 #include "google/protobuf/util/time_util.h"
 #include "libs/base/status.h"
+#include "libs/base/status_macros.h"
 #include "libs/base/strings.h"
 #include "libs/text/utf8.h"
+#include "services/executor/verification_convert.h"
 
 namespace switchyard::executor {
 namespace {
@@ -19,6 +21,7 @@ namespace queue = task_queue::v1;
 constexpr std::size_t kReasonBytes = 100;
 constexpr std::size_t kMessageBytes = 4'000;
 constexpr std::size_t kShortBytes = 1'000;
+constexpr std::size_t kStateBytes = 16 * 1024;
 // What the contract takes.
 constexpr absl::Duration kLongestRetry = absl::Hours(1);
 
@@ -35,6 +38,8 @@ agent::v1::HeldState ToState(HeldState state) {
       return agent::v1::HELD_STATE_RUNNING;
     case HeldState::kBlocked:
       return agent::v1::HELD_STATE_BLOCKED;
+    case HeldState::kVerifying:
+      return agent::v1::HELD_STATE_VERIFYING;
     case HeldState::kDone:
       return agent::v1::HELD_STATE_DONE;
   }
@@ -89,6 +94,19 @@ std::string Lines(const google::protobuf::RepeatedPtrField<std::string>& items) 
   return lines;
 }
 
+EditFormat ToEditFormat(queue::EditFormat format) {
+  switch (format) {
+    case queue::EDIT_FORMAT_NONE:
+      return EditFormat::kNone;
+    case queue::EDIT_FORMAT_SEARCH_REPLACE:
+      return EditFormat::kSearchReplace;
+    case queue::EDIT_FORMAT_WHOLE_FILE:
+      return EditFormat::kWholeFile;
+    default:
+      return EditFormat::kAny;
+  }
+}
+
 PromptWork ToPrompt(const queue::TaskSpec& spec) {
   PromptWork prompt;
   prompt.instruction = spec.prompt().instruction();
@@ -96,6 +114,7 @@ PromptWork ToPrompt(const queue::TaskSpec& spec) {
   prompt.success_criteria.assign(spec.success_criteria().begin(), spec.success_criteria().end());
   prompt.max_tokens = spec.resource_limits().max_tokens();
   prompt.local_only = spec.local_only();
+  prompt.edit_format = ToEditFormat(spec.prompt().edit_format());
   const auto add = [&prompt](const char* name, std::string text) {
     if (!text.empty()) prompt.data.emplace_back(name, std::move(text));
   };
@@ -156,25 +175,34 @@ absl::StatusOr<Work> ToWork(const Assignment& assignment) {
   }
   const queue::TaskSpec& spec = message.spec();
   Work work{.task_id = assignment.key.task_id, .generation = assignment.key.generation};
+  work.limits.time = ToDuration(spec.time_limits().run());
+  work.network = spec.effects() == queue::EFFECTS_NETWORK;
+  work.inside_only = !assignment.beyond_workspace;
+  work.repository = ToRepository(spec);
+  SY_ASSIGN_OR_RETURN(work.checks, ToSteps(spec));
+  work.checks_time = ToDuration(spec.time_limits().verification());
+  work.max_iterations = spec.resource_limits().max_iterations();
+  work.max_cost_micros = spec.resource_limits().max_cost_micros();
+  work.state_summary = std::move(*message.mutable_state_summary());
+  work.routing = std::move(*message.mutable_routing());
   if (spec.has_prompt()) {
     work.kind = WorkKind::kPrompt;
     work.prompt = ToPrompt(spec);
-    work.routing = std::move(*message.mutable_routing());
-    work.limits.time = ToDuration(spec.time_limits().run());
-    return work;
-  }
-  if (!spec.has_command()) {
+  } else if (spec.has_external()) {
+    work.kind = WorkKind::kExternal;
+    // The rest tells an agent what it tells a model.
+    work.prompt = ToPrompt(spec);
+    work.external = {.agent = spec.external().agent(), .instruction = spec.external().instruction()};
+  } else if (spec.has_command()) {
+    const queue::Command& command = spec.command();
+    work.argv.assign(command.argv().begin(), command.argv().end());
+    work.environment.insert(command.environment().begin(), command.environment().end());
+    work.working_directory = command.working_directory();
+    work.stdin_data = command.stdin();
+  } else {
     return MakeError(absl::StatusCode::kInvalidArgument, "UNSUPPORTED",
-                     "this executor runs tasks of the kinds command and prompt only");
+                     "this executor runs tasks of the kinds command, prompt and external only");
   }
-  const queue::Command& command = spec.command();
-  work.argv.assign(command.argv().begin(), command.argv().end());
-  work.environment.insert(command.environment().begin(), command.environment().end());
-  work.working_directory = command.working_directory();
-  work.stdin_data = command.stdin();
-  work.network = spec.effects() == queue::EFFECTS_NETWORK;
-  work.inside_only = !assignment.beyond_workspace;
-  work.limits.time = ToDuration(spec.time_limits().run());
   return work;
 }
 
@@ -338,8 +366,15 @@ Ended ToEnded(const Evidence& evidence) {
   result.set_evidence(evidence.facts.empty() ? EvidenceJson(evidence) : evidence.facts);
   for (const auto& [name, value] : evidence.outputs) (*result.mutable_outputs())[name] = ToText(value, kMessageBytes);
   if (!evidence.usage.empty()) result.mutable_usage()->ParseFromString(evidence.usage);
+  result.set_checks(evidence.checks);
+  result.set_state_summary(ToText(evidence.state_summary, kStateBytes));
   result.SerializeToString(&report.result);
   return ended;
+}
+
+Confirmation ToConfirmation(const agent::v1::ConfirmResult& result) {
+  if (result.current()) return Confirmation::kCurrent;
+  return result.unavailable() ? Confirmation::kUnknown : Confirmation::kStale;
 }
 
 int ToPhase(WorkPhase phase) {
@@ -354,6 +389,8 @@ int ToPhase(WorkPhase phase) {
       return queue::PHASE_APPLYING;
     case WorkPhase::kExecuting:
       return queue::PHASE_EXECUTING;
+    case WorkPhase::kVerifying:
+      return queue::PHASE_VERIFYING;
   }
   return queue::PHASE_UNSPECIFIED;
 }

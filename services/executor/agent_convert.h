@@ -42,5 +42,6 @@ struct Ended {
 };
 Ended ToEnded(const Evidence& evidence);
 int ToPhase(WorkPhase phase);
+Confirmation ToConfirmation(const agent::v1::ConfirmResult& result);
 
 }  // namespace switchyard::executor

@@ -1,4 +1,5 @@
-// What running work wants of the hub besides reports: another endpoint, and to be seen alive.
+// What running work wants of the hub besides reports: another endpoint, to know that it is still current, and to be
+// seen alive.
 #include <utility>
 
 #include "libs/base/log.h"
@@ -10,6 +11,8 @@ namespace {
 
 constexpr std::size_t kReasonBytes = 100;
 constexpr std::size_t kProgressBytes = 1'000;
+// For display only: of more than these the oldest go unsaid.
+constexpr std::size_t kMaxSteps = 512;
 
 }  // namespace
 
@@ -18,6 +21,25 @@ void AgentLoop::Sink::OnProgress(std::string message) {
     // Without a stream there is nobody to see it; later it would be old.
     const bool heard = state.stream != nullptr && state.stream->welcomed && state.stream->progress;
     if (heard && state.runs.contains(key)) state.progress[key] = std::move(message);
+  });
+}
+
+void AgentLoop::Sink::OnStep(StepNews news) {
+  state_.Post([&state = state_, key = key_, news = std::move(news)]() mutable {
+    const bool heard = state.stream != nullptr && state.stream->welcomed && state.stream->progress;
+    if (!heard || !state.runs.contains(key)) return;
+    if (state.steps.size() >= kMaxSteps) state.steps.pop_front();
+    state.steps.emplace_back(key, std::move(news));
+  });
+}
+
+void AgentLoop::Sink::OnConfirmationWanted() {
+  state_.Post([&state = state_, key = key_] {
+    if (!state.runs.contains(key)) return;
+    if (state.stream != nullptr && state.stream->welcomed && !state.stream->confirms) {
+      return state.AnswerConfirm(key, Confirmation::kUnknown);
+    }
+    state.confirm_wishes[key] = 0;
   });
 }
 
@@ -71,14 +93,62 @@ void AgentLoop::State::HearRouteGrant(agent::v1::RouteGrant grant) {
   }
 }
 
+void AgentLoop::State::AnswerConfirm(const TaskKey& key, Confirmation confirmation) {
+  if (const auto found = runs.find(key); found != runs.end()) found->second->run->OnConfirmation(confirmation);
+}
+
+void AgentLoop::State::RenewConfirms() {
+  if (stream->confirms) {
+    for (auto& [key, request] : confirm_wishes) request = 0;
+    return;
+  }
+  for (const auto& [key, request] : std::exchange(confirm_wishes, {})) AnswerConfirm(key, Confirmation::kUnknown);
+}
+
+bool AgentLoop::State::TakeWishedConfirm(agent::v1::AgentMessage& message) {
+  for (auto& [key, request] : confirm_wishes) {
+    if (request != 0) continue;
+    request = ++confirm_number;
+    agent::v1::Confirm& confirm = *message.mutable_confirm();
+    confirm.set_request(request);
+    confirm.set_task_id(key.task_id);
+    confirm.set_generation(key.generation);
+    return true;
+  }
+  return false;
+}
+
+bool AgentLoop::State::HearWishedConfirm(const agent::v1::ConfirmResult& result) {
+  for (auto found = confirm_wishes.begin(); found != confirm_wishes.end(); ++found) {
+    if (found->second != result.request()) continue;
+    const TaskKey key = found->first;
+    confirm_wishes.erase(found);
+    AnswerConfirm(key, ToConfirmation(result));
+    return true;
+  }
+  return false;
+}
+
 bool AgentLoop::State::TakeProgress(agent::v1::AgentMessage& message) {
-  if (progress.empty()) return false;
-  while (!progress.empty() && static_cast<std::size_t>(message.reports().reports_size()) < stream->max_reports) {
-    const auto first = progress.begin();
+  const auto room = [&] { return static_cast<std::size_t>(message.reports().reports_size()) < stream->max_reports; };
+  const auto add = [&message](const TaskKey& key) -> agent::v1::Report& {
     agent::v1::Report& report = *message.mutable_reports()->add_reports();
-    report.set_task_id(first->first.task_id);
-    report.set_generation(first->first.generation);
-    report.mutable_progress()->set_message(ToText(first->second, kProgressBytes));
+    report.set_task_id(key.task_id);
+    report.set_generation(key.generation);
+    return report;
+  };
+  if (progress.empty() && steps.empty()) return false;
+  while (!steps.empty() && room()) {
+    const auto& [key, news] = steps.front();
+    agent::v1::VerificationUpdate& update = *add(key).mutable_verification();
+    update.set_step(news.step);
+    update.set_passed(news.passed);
+    update.set_message(ToText(news.message, kProgressBytes));
+    steps.pop_front();
+  }
+  while (!progress.empty() && room()) {
+    const auto first = progress.begin();
+    add(first->first).mutable_progress()->set_message(ToText(first->second, kProgressBytes));
     progress.erase(first);
   }
   return true;

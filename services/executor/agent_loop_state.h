@@ -22,6 +22,8 @@ class AgentLoop::Sink final : public BackendSink {
   void OnLog(LogChunk chunk) override;
   void OnProgress(std::string message) override;
   void OnRouteQuestion(RouteQuestion question) override;
+  void OnStep(StepNews news) override;
+  void OnConfirmationWanted() override;
   void OnFinished(Evidence evidence) override;
 
   std::unique_ptr<BackendRun> run;
@@ -48,6 +50,7 @@ class AgentLoop::Stream final : public HubStreamEvents {
   bool phases = false;
   bool progress = false;
   bool route_grants = false;
+  bool confirms = false;
   absl::Time since;
   absl::Duration retry_after;
   bool permanent = false;
@@ -95,6 +98,12 @@ struct AgentLoop::State {
   bool TakeLogs(agent::v1::AgentMessage& message);
   bool TakeRouteRequest(agent::v1::AgentMessage& message);
   bool TakeProgress(agent::v1::AgentMessage& message);
+  bool TakeWishedConfirm(agent::v1::AgentMessage& message);
+  // Whether it was one of running work.
+  bool HearWishedConfirm(const agent::v1::ConfirmResult& result);
+  // As RenewRouteQuestions.
+  void RenewConfirms();
+  void AnswerConfirm(const TaskKey& key, Confirmation confirmation);
   void HearRouteGrant(agent::v1::RouteGrant grant);
   // Every question goes to the new stream again, or is answered when its hub grants nothing.
   void RenewRouteQuestions();
@@ -140,8 +149,12 @@ struct AgentLoop::State {
   };
   std::map<TaskKey, RouteWish> route_wishes;
   std::int64_t route_number = 0;
+  // Running work that asks whether it is still current, with the question on the open stream; 0: not sent there yet.
+  std::map<TaskKey, std::int64_t> confirm_wishes;
   // The last word of each, not sent yet.
   std::map<TaskKey, std::string> progress;
+  // Checks that were made, the oldest first, not sent yet.
+  std::deque<std::pair<TaskKey, StepNews>> steps;
   std::size_t address = 0;
   absl::Time dial_at = absl::InfinitePast();
   std::vector<agent::v1::SelfTest> self_tests;

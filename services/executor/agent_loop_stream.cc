@@ -82,7 +82,9 @@ void AgentLoop::State::Welcome(const agent::v1::Welcome& welcome) {
   open.phases = Has(welcome.features(), "phase");
   open.progress = Has(welcome.features(), "progress");
   open.route_grants = Has(welcome.features(), "route_grant");
+  open.confirms = Has(welcome.features(), "confirm");
   RenewRouteQuestions();
+  RenewConfirms();
   const agent::v1::SessionLimits& limits = welcome.limits();
   if (limits.max_reports() > 0) open.max_reports = std::min<std::size_t>(kReportBatch, limits.max_reports());
   if (limits.bytes_per_second() > 0) open.log_rate = static_cast<double>(limits.bytes_per_second()) / 2;
@@ -157,11 +159,10 @@ void AgentLoop::State::Hear(int number, agent::v1::HubMessage message) {
       break;
     case HubMessage::kConfirmResult: {
       const agent::v1::ConfirmResult& result = message.confirm_result();
+      if (HearWishedConfirm(result)) break;
       const auto found = confirms.find(result.request());
       if (found == confirms.end()) break;
-      core.OnConfirmation(found->second, result.current()       ? Confirmation::kCurrent
-                                         : result.unavailable() ? Confirmation::kUnavailable
-                                                                : Confirmation::kStale);
+      core.OnConfirmation(found->second, ToConfirmation(result));
       confirms.erase(found);
       break;
     }
@@ -212,6 +213,7 @@ void AgentLoop::State::StreamEnded(int number, const absl::Status& status) {
   stream.reset();
   confirms.clear();
   asking.clear();
+  steps.clear();
   seen.last_error = end.status.ok() ? "the hub ended the stream" : std::string(end.status.message());
   if (stop_now || refused) return;
   NextTry next = reconnect.After(end);
@@ -254,6 +256,7 @@ bool AgentLoop::State::WriteNext() {
   } else if (const std::optional<HeartbeatFacts> heartbeat = core.TakeHeartbeat(); heartbeat.has_value()) {
     message = MakeHeartbeat(*heartbeat);
   } else if (TakeConfirm(message)) {
+  } else if (TakeWishedConfirm(message)) {
   } else if (TakeRouteRequest(message)) {
   } else if (TakeProgress(message)) {
   } else if (TakeLogs(message)) {

@@ -28,6 +28,7 @@ class FakeBackend final : public Backend {
     Run(FakeBackend& backend, Work work, BackendSink& sink) : backend(backend), work(std::move(work)), sink(sink) {}
     void Cancel() override { backend.Finish(work.task_id, Outcome::kCancelled, "CANCELLED"); }
     void OnRouteAnswer(RouteAnswer answer) override { backend.Answered(std::move(answer)); }
+    void OnConfirmation(Confirmation confirmation) override { backend.Confirmed(confirmation); }
     FakeBackend& backend;
     Work work;
     BackendSink& sink;
@@ -72,6 +73,21 @@ class FakeBackend final : public Backend {
   void AskForRoute(const std::string& id) {
     Sink(id)->OnRouteQuestion({.reason = "ENDPOINT_OVERLOADED", .observation = "seen"});
   }
+  void Made(const std::string& id, StepNews news) { Sink(id)->OnStep(std::move(news)); }
+  void EnterPhase(const std::string& id, WorkPhase phase) { Sink(id)->OnPhase(phase); }
+  void AskForConfirmation(const std::string& id) { Sink(id)->OnConfirmationWanted(); }
+  Confirmation AwaitConfirmation() {
+    MutexLock lock(mutex_);
+    while (confirmations_.empty()) {
+      if (!changed_.WaitFor(mutex_, absl::Seconds(20))) {
+        ADD_FAILURE() << "no confirmation came";
+        return Confirmation::kStale;
+      }
+    }
+    const Confirmation confirmation = confirmations_.front();
+    confirmations_.pop_front();
+    return confirmation;
+  }
   RouteAnswer AwaitRouteAnswer() {
     MutexLock lock(mutex_);
     while (answers_.empty()) {
@@ -114,6 +130,11 @@ class FakeBackend final : public Backend {
     answers_.push_back(std::move(answer));
     changed_.NotifyAll();
   }
+  void Confirmed(Confirmation confirmation) {
+    MutexLock lock(mutex_);
+    confirmations_.push_back(confirmation);
+    changed_.NotifyAll();
+  }
   BackendSink* Sink(const std::string& id) {
     MutexLock lock(mutex_);
     const auto found = sinks_.find(id);
@@ -124,6 +145,7 @@ class FakeBackend final : public Backend {
   std::map<std::string, BackendSink*> sinks_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::string> started_ ABSL_GUARDED_BY(mutex_);
   std::deque<RouteAnswer> answers_ ABSL_GUARDED_BY(mutex_);
+  std::deque<Confirmation> confirmations_ ABSL_GUARDED_BY(mutex_);
 };
 
 // A hub that says what the test tells it to.
@@ -617,6 +639,76 @@ TEST_F(AgentLoopTest, SignsOfLifeAreSentWhereTheyAreWanted) {
   EXPECT_EQ(report.number(), 0);
   EXPECT_EQ(report.task_id(), "t1");
   EXPECT_EQ(report.progress().message(), "still waits");
+}
+
+TEST_F(AgentLoopTest, ChecksAreToldAsTheyAreMade) {
+  Connect({"logs", "phase", "confirm", "progress"});
+  Assign("t1");
+  NextReport();
+  backend_.AwaitStart("t1");
+  backend_.EnterPhase("t1", WorkPhase::kVerifying);
+  EXPECT_EQ(NextReport().phase().phase(), task_queue::v1::PHASE_VERIFYING);
+  backend_.Made("t1", {.step = 2, .passed = true, .message = "seen"});
+  const agent::v1::Report report = NextReport();
+  EXPECT_EQ(report.number(), 0);
+  EXPECT_EQ(report.task_id(), "t1");
+  EXPECT_EQ(report.generation(), 1);
+  EXPECT_EQ(report.verification().step(), 2);
+  EXPECT_TRUE(report.verification().passed());
+  EXPECT_EQ(report.verification().message(), "seen");
+  agent::v1::Heartbeat heartbeat;
+  while (heartbeat.held_size() == 0) {
+    PassTime(absl::Seconds(10));
+    heartbeat = hub_.Next(true).heartbeat();
+  }
+  EXPECT_EQ(heartbeat.held(0).state(), agent::v1::HELD_STATE_VERIFYING);
+  backend_.Finish("t1");
+  EXPECT_TRUE(NextReport().has_complete());
+}
+
+TEST_F(AgentLoopTest, RunningWorkAsksWhetherItIsStillCurrent) {
+  Connect();
+  StartPrompt("t1");
+  for (const Confirmation wanted : {Confirmation::kCurrent, Confirmation::kStale, Confirmation::kUnknown}) {
+    backend_.AskForConfirmation("t1");
+    const agent::v1::Confirm confirm = hub_.Next().confirm();
+    EXPECT_EQ(confirm.task_id(), "t1");
+    EXPECT_EQ(confirm.generation(), 1);
+    HubMessage message;
+    message.mutable_confirm_result()->set_request(confirm.request() + 1);
+    message.mutable_confirm_result()->set_current(true);
+    hub_.Send(message);
+    message.mutable_confirm_result()->set_request(confirm.request());
+    message.mutable_confirm_result()->set_current(wanted == Confirmation::kCurrent);
+    message.mutable_confirm_result()->set_unavailable(wanted == Confirmation::kUnknown);
+    hub_.Send(message);
+    EXPECT_EQ(backend_.AwaitConfirmation(), wanted);
+  }
+}
+
+TEST_F(AgentLoopTest, AQuestionWhetherItIsCurrentIsPutToTheNextHub) {
+  Connect();
+  StartPrompt("t1");
+  backend_.AskForConfirmation("t1");
+  const std::int64_t first = hub_.Next().confirm().request();
+  Lose("gone");
+  PassTime(absl::Seconds(10));
+  Connect();
+  AgentMessage again = hub_.Next();
+  while (!again.has_confirm()) again = hub_.Next();
+  EXPECT_NE(again.confirm().request(), first);
+  HubMessage message;
+  message.mutable_confirm_result()->set_request(again.confirm().request());
+  message.mutable_confirm_result()->set_current(true);
+  hub_.Send(message);
+  EXPECT_EQ(backend_.AwaitConfirmation(), Confirmation::kCurrent);
+}
+
+TEST_F(AgentLoopTest, AHubThatConfirmsNothingIsNotAsked) {
+  Connect({});
+  StartPrompt("t1");
+  backend_.AskForConfirmation("t1");
+  EXPECT_EQ(backend_.AwaitConfirmation(), Confirmation::kUnknown);
 }
 
 TEST_F(AgentLoopTest, WithoutTheFeatureNoOutputIsSent) {

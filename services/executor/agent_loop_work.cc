@@ -10,6 +10,7 @@ namespace switchyard::executor {
 
 void AgentLoop::Sink::OnPhase(WorkPhase phase) {
   state_.Post([&state = state_, key = key_, phase] {
+    state.core.OnVerifying(key, phase == WorkPhase::kVerifying);
     if (state.stream != nullptr && !state.stream->phases) return;
     state.core.OnPhase(key, ToPhase(phase));
   });
@@ -31,7 +32,7 @@ absl::Status AgentLoop::Checker::Check(Assignment& assignment) {
   absl::Status last =
       MakeError(absl::StatusCode::kInvalidArgument, "UNSUPPORTED", "no back end for work of this kind is enabled");
   for (const Backend* backend : backends_) {
-    if (!backend->Serves(work->kind)) continue;
+    if (!backend->Takes(*work)) continue;
     last = backend->Check(*work);
     if (!last.ok()) continue;
     assignment.beyond_workspace = assignment.beyond_workspace || backend->ReachesBeyond(*work);
@@ -62,7 +63,7 @@ void AgentLoop::State::StartWork(const Assignment& assignment) {
   } else {
     work->agent = seen.agent_name;
     for (Backend* backend : deps.backends) {
-      if (!backend->Serves(work->kind)) continue;
+      if (!backend->Takes(*work)) continue;
       if (last = backend->Check(*work); !last.ok()) continue;
       absl::StatusOr<std::unique_ptr<BackendRun>> run = backend->Start(*work, *sink);
       last = run.status();
@@ -87,6 +88,7 @@ void AgentLoop::State::Finished(const TaskKey& key, const Evidence& evidence) {
   logs.Finish(key);
   runs.erase(key);
   route_wishes.erase(key);
+  confirm_wishes.erase(key);
   progress.erase(key);
   Ended ended = ToEnded(evidence);
   LogInfo("task ended", {{"task", key.task_id},

@@ -3,6 +3,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <utility>
 #include <vector>
@@ -17,10 +18,15 @@
 #include "libs/rpc/caller.h"
 #include "libs/telemetry/metrics_server.h"
 #include "services/executor/agent_convert.h"
+#include "services/executor/delivery/delivery_config.h"
+#include "services/executor/external/external_config.h"
 #include "services/executor/files.h"
 #include "services/executor/grpc_hub_dialer.h"
+#include "services/executor/local_exec.h"
 #include "services/executor/local_exec_config.h"
+#include "services/executor/loop/loop_config.h"
 #include "services/executor/models/models_config.h"
+#include "services/executor/repository/repository_config.h"
 #include "services/executor/sandbox.h"
 #include "services/executor/sqlite_journal.h"
 #include "services/executor/status_file.h"
@@ -48,7 +54,6 @@ AgentLoopOptions ToOptions(const config::v1::ExecutorConfig& config) {
   options.software_version = std::string(app::Version());
   options.host_name = config.name().empty() ? HostName() : config.name();
   options.capabilities = HostCapabilities(config);
-  options.features.clear();
   for (const std::string& label : config.labels()) {
     const std::vector<std::string> parts = absl::StrSplit(label, absl::MaxSplits('=', 1));
     options.labels[parts[0]] = parts.size() > 1 ? parts[1] : "";
@@ -60,6 +65,19 @@ AgentLoopOptions ToOptions(const config::v1::ExecutorConfig& config) {
   return options;
 }
 
+// Tasks of a kind come only where it is offered.
+std::vector<std::string> FeaturesOf(const std::vector<Backend*>& backends) {
+  const auto serves = [&backends](WorkKind kind) {
+    return std::any_of(backends.begin(), backends.end(),
+                       [kind](const Backend* backend) { return backend->Serves(kind); });
+  };
+  std::vector<std::string> features;
+  if (serves(WorkKind::kCommand)) features.emplace_back("kind.command");
+  if (serves(WorkKind::kPrompt)) features.insert(features.end(), {"kind.prompt", "route_grant"});
+  if (serves(WorkKind::kExternal)) features.emplace_back("kind.external");
+  return features;
+}
+
 }  // namespace
 
 struct AgentProcess::Parts {
@@ -69,11 +87,14 @@ struct AgentProcess::Parts {
         slow("slow", 2, 1'000),
         tests("tests", 2, 16),
         runner(clock, slow, {.max_runs = config.slots() + std::size_t{16}}),
+        check_threads("checks", 2, 1'000),
         tokens(TokenFile(config), clock),
         caller(clock, *rng, timer, &tokens),
         status_file(config.data_dir()) {}
 
   absl::Status Make();
+  absl::Status MakeRepositories();
+  std::vector<std::string> FindCapabilities() const;
   void AddMetrics();
   // The one of the stream that stands, or stood last.
   agent::v1::AgentAdminService::StubInterface& ConnectedHub();
@@ -87,9 +108,23 @@ struct AgentProcess::Parts {
   BoundedExecutor slow;
   BoundedExecutor tests;
   Runner runner;
+  std::unique_ptr<Programs> programs;
+  // Of checks: their own, so that none waits behind a scan, and their own way out, to no address of the own link.
+  BoundedExecutor check_threads;
+  std::unique_ptr<http::HttpClient> check_http;
+  std::unique_ptr<checks::Checker> checker;
   std::unique_ptr<LocalExec> local_exec;
   std::unique_ptr<http::HttpClient> model_http;
   std::unique_ptr<models::ModelsBackend> model_backend;
+  // Null where no repository is listed.
+  std::unique_ptr<repository::GitWorktrees> worktrees;
+  std::unique_ptr<PeriodicTask> sweep_worktrees;
+  std::unique_ptr<http::HttpClient> forge_http;
+  std::unique_ptr<forge::ForgeDirectory> forges;
+  std::unique_ptr<executor::loop::BuildLoop> build_loop;
+  models::CredentialPolicy agent_credentials;
+  // Null where no agents are configured.
+  std::unique_ptr<external::ExternalBackend> external_agents;
   std::unique_ptr<ResourceProbe> resources;
   std::unique_ptr<SqliteJournal> journal;
   rpc::FileTokenSource tokens;
@@ -118,24 +153,49 @@ absl::Status AgentProcess::Parts::Make() {
   SY_ASSIGN_OR_RETURN(journal, SqliteJournal::Open(JournalFile(config)));
   AgentLoopOptions options = ToOptions(config);
   std::vector<Backend*> backends;
+  SY_ASSIGN_OR_RETURN(programs, MakePrograms(config, runner));
+  check_http = std::make_unique<http::HttpClient>(
+      clock,
+      http::HttpClientOptions{
+          .max_in_flight = config.slots() + std::size_t{16}, .refuse_link_local = true, .user_agent = "yard-agent"});
+  checker = std::make_unique<checks::Checker>(*programs, check_http.get(), clock, check_threads,
+                                              CheckLimitsOf(config.limits()));
+  SY_RETURN_IF_ERROR(MakeRepositories());
   if (config.backends().local_exec().enabled()) {
-    SY_ASSIGN_OR_RETURN(local_exec, MakeLocalExec(config, runner, slow));
+    local_exec = std::make_unique<LocalExec>(*programs, *checker, slow);
     backends.push_back(local_exec.get());
-    options.features.push_back("kind.command");
   }
   if (config.backends().models().enabled()) {
     model_http = std::make_unique<http::HttpClient>(clock, models::ClientOptions(config), &metrics);
     SY_ASSIGN_OR_RETURN(model_backend, models::MakeModelsBackend(config, *model_http, clock, *rng, &metrics));
     backends.push_back(model_backend.get());
-    for (const char* feature : {"kind.prompt", "route_grant"}) options.features.push_back(feature);
-    // A secret may be put there, or taken away, while this runs.
-    options.find_capabilities = [this] {
-      return models::Capabilities(config.backends().models(), model_backend->credentials());
-    };
+    if (config.backends().build_loop().enabled()) {
+      SY_ASSIGN_OR_RETURN(build_loop, loop::MakeBuildLoop(config, loop::LoopDeps{.models = *model_backend,
+                                                                                 .checker = *checker,
+                                                                                 .programs = *programs,
+                                                                                 .clock = clock,
+                                                                                 .rng = *rng,
+                                                                                 .worktrees = worktrees.get(),
+                                                                                 .forges = forges.get()}));
+      backends.push_back(build_loop.get());
+    }
   }
+  SY_ASSIGN_OR_RETURN(agent_credentials, models::MakeCredentials(config.backends().models()));
+  SY_ASSIGN_OR_RETURN(external_agents,
+                      external::MakeExternalBackend(config, external::ExternalDeps{.programs = *programs,
+                                                                                   .credentials = agent_credentials,
+                                                                                   .clock = clock,
+                                                                                   .rng = *rng,
+                                                                                   .checker = checker.get(),
+                                                                                   .worktrees = worktrees.get(),
+                                                                                   .forges = forges.get()}));
+  if (external_agents != nullptr) backends.push_back(external_agents.get());
+  // A secret or a program may be put there, or taken away, while this runs.
+  options.find_capabilities = [this] { return FindCapabilities(); };
   if (backends.empty()) {
     return InvalidFields({{.field = "backends", .description = "none is enabled: this executor could run nothing"}});
   }
+  options.features = FeaturesOf(backends);
   const std::string shim = config.sandbox().shim().empty() ? FindShim() : config.sandbox().shim();
   resources = std::make_unique<ResourceProbe>(config.data_dir(), &runner, shim);
   loop = std::make_unique<AgentLoop>(std::move(options), AgentLoop::Deps{.clock = clock,
@@ -164,6 +224,32 @@ absl::Status AgentProcess::Parts::Make() {
     SY_ASSIGN_OR_RETURN(metrics_server, telemetry::MetricsServer::Start(config.metrics_listen(), metrics));
   }
   return absl::OkStatus();
+}
+
+absl::Status AgentProcess::Parts::MakeRepositories() {
+  forge_http = std::make_unique<http::HttpClient>(
+      clock, http::HttpClientOptions{.max_in_flight = config.slots() + std::size_t{16}, .user_agent = "yard-agent"});
+  SY_ASSIGN_OR_RETURN(forges, delivery::MakeForges(config.workspace(), *forge_http, clock));
+  if (config.workspace().repositories().empty()) return absl::OkStatus();
+  if (!programs->host().ok()) {
+    // Whose the files would have to be is not known.
+    LogError("no work in repositories", {{"error", programs->host().status()}});
+    return absl::OkStatus();
+  }
+  SY_ASSIGN_OR_RETURN(worktrees, repository::MakeWorktrees(config, programs->host()->user, clock));
+  if (worktrees == nullptr) return absl::OkStatus();
+  sweep_worktrees = std::make_unique<PeriodicTask>(
+      "worktrees", [this] { worktrees->Sweep(); }, [] { return absl::Minutes(5); });
+  return absl::OkStatus();
+}
+
+std::vector<std::string> AgentProcess::Parts::FindCapabilities() const {
+  std::vector<std::string> all;
+  if (model_backend != nullptr) all = models::Capabilities(config.backends().models(), model_backend->credentials());
+  if (external_agents != nullptr) {
+    for (std::string& one : external_agents->Capabilities()) all.push_back(std::move(one));
+  }
+  return all;
 }
 
 agent::v1::AgentAdminService::StubInterface& AgentProcess::Parts::ConnectedHub() {
@@ -204,10 +290,18 @@ AgentProcess::~AgentProcess() {
   Parts& parts = *parts_;
   parts.keep_token->Stop();
   parts.loop->Stop();
+  if (parts.build_loop != nullptr) parts.build_loop->Stop();
+  if (parts.external_agents != nullptr) parts.external_agents->Stop();
+  if (parts.worktrees != nullptr) parts.worktrees->StopSweeping();
+  if (parts.sweep_worktrees != nullptr) parts.sweep_worktrees->Stop();
+  parts.checker->Stop();
   // What still runs dies here; its end is told to the loop's object, which outlives it.
   parts.runner.Stop();
   if (parts.model_backend != nullptr) parts.model_backend->Stop();
   if (parts.model_http != nullptr) parts.model_http->Stop();
+  parts.check_http->Stop();
+  parts.forge_http->Stop();
+  parts.check_threads.Stop();
   parts.tests.Stop();
   parts.slow.Stop();
   parts.metrics_server.reset();
@@ -218,20 +312,32 @@ AgentProcess::~AgentProcess() {
 absl::Status AgentProcess::Start() {
   parts_->slow.Start();
   parts_->tests.Start();
+  parts_->check_threads.Start();
+  parts_->check_http->Start();
+  parts_->checker->StartTicking();
   SY_RETURN_IF_ERROR(parts_->runner.Start());
   if (parts_->model_http != nullptr) parts_->model_http->Start();
   if (parts_->model_backend != nullptr) parts_->model_backend->StartTicking();
+  parts_->forge_http->Start();
+  if (parts_->sweep_worktrees != nullptr) parts_->sweep_worktrees->Start();
+  if (parts_->build_loop != nullptr) parts_->build_loop->StartThreads();
+  if (parts_->external_agents != nullptr) parts_->external_agents->StartThreads();
   SY_RETURN_IF_ERROR(parts_->loop->Start());
   parts_->keep_token->Start();
   return absl::OkStatus();
 }
 
 void AgentProcess::Reload() {
-  if (parts_->local_exec == nullptr) return;
-  if (const absl::Status status = ReloadAllowlist(parts_->config, *parts_->local_exec); !status.ok()) {
+  if (const absl::Status status = ReloadAllowlist(parts_->config, *parts_->programs); !status.ok()) {
     LogError("the allowlist could not be read; the former one stays", {{"error", status}});
   } else {
     LogInfo("the allowlist was read again");
+  }
+  if (parts_->external_agents == nullptr) return;
+  if (const absl::Status status = external::ReloadAgents(parts_->config, *parts_->external_agents); !status.ok()) {
+    LogError("the agents could not be read; the former ones stay", {{"error", status}});
+  } else {
+    LogInfo("the agents were read again");
   }
 }
 

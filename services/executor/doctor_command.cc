@@ -9,6 +9,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "libs/app/command_line.h"
 #include "libs/base/bounded_executor.h"
 #include "libs/base/clock.h"
@@ -19,9 +20,13 @@
 #include "libs/rpc/lifecycle.h"
 #include "services/executor/address_probe.h"
 #include "services/executor/commands.h"
+#include "services/executor/delivery/delivery_config.h"
+#include "services/executor/external/external_config.h"
 #include "services/executor/files.h"
+#include "services/executor/local_exec.h"
 #include "services/executor/local_exec_config.h"
 #include "services/executor/models/models_config.h"
+#include "services/executor/repository/repository_config.h"
 #include "services/executor/sqlite_journal.h"
 #include "services/executor/status_file.h"
 
@@ -33,11 +38,11 @@ const app::Program kProgram = {.name = "yard-agent doctor",
                                .help =
                                    "Looks at the configuration, the folder and its disk, the journal, the enrolment "
                                    "and its token, every address of\n"
-                                   "the hub with its certificate, the clock, the running service, the sandbox and the "
-                                   "allowlist. Changes nothing.\n"
+                                   "the hub with its certificate, the clock, the running service, the sandbox, the "
+                                   "allowlist, models, repositories and forges. Changes nothing.\n"
                                    "Ends with 0 when all is well. Run it as the user that the service runs as.",
                                .service = "yard-agent",
-                               .sections = {"hub", "sandbox", "backends", "journal"}};
+                               .sections = {"hub", "sandbox", "backends", "journal", "workspace"}};
 
 constexpr absl::Duration kSkewThatMatters = absl::Seconds(30);
 
@@ -196,11 +201,13 @@ void LookAtBackends(const config::v1::ExecutorConfig& config, Findings& report) 
   slow.Start();
   Runner runner(clock, slow, {});
   if (const absl::Status status = runner.Start(); !status.ok()) return report.Wrong("sandbox", Describe(status), "");
-  const absl::StatusOr<std::unique_ptr<LocalExec>> backend = MakeLocalExec(config, runner, slow);
-  if (!backend.ok()) {
-    report.Wrong("allowlist", Describe(backend.status()), "correct the file, then: systemctl reload yard-agent");
+  const absl::StatusOr<std::unique_ptr<Programs>> programs = MakePrograms(config, runner);
+  if (!programs.ok()) {
+    report.Wrong("allowlist", Describe(programs.status()), "correct the file, then: systemctl reload yard-agent");
   } else {
-    for (const ProbeResult& result : (*backend)->SelfTest()) {
+    checks::Checker checker(**programs, nullptr, clock, slow, CheckLimitsOf(config.limits()));
+    LocalExec backend(**programs, checker, slow);
+    for (const ProbeResult& result : backend.SelfTest()) {
       if (result.ok) {
         report.Ok(result.name, result.detail);
       } else {
@@ -210,6 +217,35 @@ void LookAtBackends(const config::v1::ExecutorConfig& config, Findings& report) 
   }
   runner.Stop();
   slow.Stop();
+}
+
+void LookAtAgents(const config::v1::ExecutorConfig& config, Findings& report) {
+  const DisciplinedClock clock;
+  const std::unique_ptr<Rng> rng = MakeSystemRng();
+  InlineExecutor slow;
+  Runner runner(clock, slow, {});
+  Programs programs({.host = absl::UnavailableError("nothing is run"),
+                     .hidden = {config.data_dir()},
+                     .work_folder = "",
+                     .limits = LimitsOf(config.limits())},
+                    runner);
+  const absl::StatusOr<models::CredentialPolicy> credentials = models::MakeCredentials(config.backends().models());
+  // The models' own lines say what is wrong with these.
+  if (!credentials.ok()) return;
+  const absl::StatusOr<std::unique_ptr<external::ExternalBackend>> backend = external::MakeExternalBackend(
+      config, {.programs = programs, .credentials = *credentials, .clock = clock, .rng = *rng});
+  if (!backend.ok()) {
+    return report.Wrong("agents", Describe(backend.status()), "correct the file, then: systemctl reload yard-agent");
+  }
+  if (*backend == nullptr) return report.Note("agents", "none are configured");
+  for (const external::ExternalBackend::Entry& entry : (*backend)->Probe()) {
+    if (entry.status.ok()) {
+      report.Ok("agents", absl::StrCat(entry.name, ": ", entry.program));
+    } else {
+      report.Wrong("agents", absl::StrCat(entry.name, ": ", Describe(entry.status)),
+                   "install it, correct its entry, or take it out of the file of agents");
+    }
+  }
 }
 
 void LookAtModels(const config::v1::ExecutorConfig& config, Findings& report) {
@@ -235,6 +271,32 @@ void LookAtModels(const config::v1::ExecutorConfig& config, Findings& report) {
   }
 }
 
+void LookAtRepositories(const config::v1::ExecutorConfig& config, Findings& report) {
+  const config::v1::WorkspaceConfig& workspace = config.workspace();
+  if (workspace.repositories().empty()) return report.Note("repositories", "none is listed: no task works in one");
+  if (const absl::StatusOr<repository::RepositoryPolicy> policy = repository::MakePolicy(workspace); !policy.ok()) {
+    report.Wrong("repositories", Describe(policy.status()), "correct the section workspace");
+  } else {
+    report.Ok("repositories", absl::StrJoin(workspace.repositories(), ", "));
+  }
+  if (access(workspace.git().c_str(), X_OK) != 0) {
+    report.Wrong("git", absl::StrCat(workspace.git(), " is not there"), "install git, or correct workspace.git");
+  } else {
+    report.Ok("git", workspace.git());
+  }
+  const DisciplinedClock clock;
+  http::HttpClient http(clock, models::ClientOptions(config));
+  const absl::StatusOr<std::unique_ptr<forge::ForgeDirectory>> forges = delivery::MakeForges(workspace, http, clock);
+  if (!forges.ok()) return report.Wrong("forges", Describe(forges.status()), "correct workspace.forges");
+  for (const ProbeResult& result : delivery::ProbeForges(**forges)) {
+    if (result.ok) {
+      report.Ok("forge", result.detail);
+    } else {
+      report.Wrong("forge", result.detail, "set its token for the service, or correct workspace.forges");
+    }
+  }
+}
+
 }  // namespace
 
 int Doctor(const Arguments& arguments) {
@@ -252,6 +314,8 @@ int Doctor(const Arguments& arguments) {
   if (folder) LookAtService(config, report);
   if (folder) LookAtBackends(config, report);
   LookAtModels(config, report);
+  LookAtRepositories(config, report);
+  if (folder) LookAtAgents(config, report);
   if (report.faults() == 0) {
     std::printf("all is well\n");
     return app::kExitOk;

@@ -216,6 +216,7 @@ int main(int argc, char** argv) {
   if (is("spew")) return Spew(atoll(with));
   if (is("environment")) return Environment();
   if (is("link")) return Link();
+  if (is("symlink")) return Say("symlink", symlink(with, "out") == 0);
   if (is("shim")) return Shim();
   if (is("hide")) return Hide();
   if (is("echo")) return Echo();

@@ -34,6 +34,7 @@ std::vector<HeldTask> ExecutorCore::Held() const {
   for (const auto& [key, task] : tasks_) {
     const HeldState state = task.stage == Stage::kDone      ? HeldState::kDone
                             : task.stage == Stage::kBlocked ? HeldState::kBlocked
+                            : task.verifying                ? HeldState::kVerifying
                                                             : HeldState::kRunning;
     held.push_back({.key = key, .state = state});
   }
@@ -208,7 +209,7 @@ void ExecutorCore::OnConfirmation(const TaskKey& key, Confirmation confirmation)
       return;
     case Confirmation::kStale:
       return Forget(key);
-    case Confirmation::kUnavailable:
+    case Confirmation::kUnknown:
       task.asked = false;
       task.confirm_at = clock_.Now() + limits_.confirm_retry;
       return;
@@ -287,6 +288,10 @@ void ExecutorCore::OnPhase(const TaskKey& key, int phase) {
     return report.key == key && report.kind == ReportKind::kPhase && report.number > sent_through_;
   });
   Say(key, ReportKind::kPhase).phase = phase;
+}
+
+void ExecutorCore::OnVerifying(const TaskKey& key, bool verifying) {
+  if (const auto found = tasks_.find(key); found != tasks_.end()) found->second.verifying = verifying;
 }
 
 void ExecutorCore::OnBlocked(const TaskKey& key, std::string_view reason, std::string_view question) {

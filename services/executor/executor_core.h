@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "libs/base/clock.h"
+#include "services/executor/confirmation.h"
 #include "services/executor/held_work.h"
 #include "services/executor/journal.h"
 
@@ -63,8 +64,6 @@ struct Welcomed {
   std::vector<TaskKey> drop;
 };
 
-enum class Confirmation { kCurrent, kStale, kUnavailable };
-
 struct Answered {
   TaskKey key;
   std::string text;
@@ -112,6 +111,8 @@ class ExecutorCore {
   // From the back ends. `end` is a kComplete or kFail without a number; `cancelled` says that the work ended because of
   // a cancel. Unknown keys are ignored.
   void OnPhase(const TaskKey& key, int phase);
+  // Whether its checks are what runs now.
+  void OnVerifying(const TaskKey& key, bool verifying);
   void OnBlocked(const TaskKey& key, std::string_view reason, std::string_view question);
   void OnFinished(const TaskKey& key, Report end, bool cancelled);
 
@@ -161,6 +162,7 @@ class ExecutorCore {
     // The journal knows it, as it stands.
     bool saved = false;
     bool saved_started = false;
+    bool verifying = false;
   };
   struct Kept {
     Report report;

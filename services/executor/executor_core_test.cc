@@ -312,7 +312,7 @@ TEST_F(ExecutorCoreTest, WorkBeyondTheWorkspaceIsConfirmedBeforeItStarts) {
   Accepted();
   EXPECT_THAT(core_->TakeConfirms(), ElementsAre(Key("a")));
   EXPECT_THAT(core_->TakeConfirms(), IsEmpty());
-  core_->OnConfirmation(Key("a"), Confirmation::kUnavailable);
+  core_->OnConfirmation(Key("a"), Confirmation::kUnknown);
   core_->Commit();
   EXPECT_THAT(core_->TakeConfirms(), IsEmpty());
   EXPECT_EQ(core_->NextWake(), clock_.Now());  // the first heartbeat

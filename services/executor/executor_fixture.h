@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -19,6 +20,7 @@
 #include "services/executor/allowlist_file.h"
 #include "services/executor/limits.h"
 #include "services/executor/local_exec.h"
+#include "services/executor/programs.h"
 #include "services/executor/workspace.h"
 
 namespace switchyard::executor {
@@ -26,10 +28,14 @@ namespace switchyard::executor {
 // Collects what a back end says.
 class CollectingSink final : public BackendSink {
  public:
-  void OnPhase(WorkPhase) override {
+  void OnPhase(WorkPhase phase) override {
     MutexLock lock(mutex_);
-    running_ = true;
+    phases_.push_back(phase);
     changed_.NotifyAll();
+  }
+  void OnStep(StepNews news) override {
+    MutexLock lock(mutex_);
+    steps_.push_back(std::move(news));
   }
   void OnLog(LogChunk chunk) override {
     MutexLock lock(mutex_);
@@ -59,6 +65,21 @@ class CollectingSink final : public BackendSink {
     MutexLock lock(mutex_);
     return text_;
   }
+  std::vector<WorkPhase> phases() {
+    MutexLock lock(mutex_);
+    return phases_;
+  }
+  std::vector<StepNews> steps() {
+    MutexLock lock(mutex_);
+    return steps_;
+  }
+  // False when it ended first.
+  bool WaitForPhase(WorkPhase phase) {
+    MutexLock lock(mutex_);
+    const auto there = [&] { return std::find(phases_.begin(), phases_.end(), phase) != phases_.end(); };
+    while (!done_ && !there()) changed_.Wait(mutex_);
+    return there();
+  }
   std::vector<LogChunk> chunks() {
     MutexLock lock(mutex_);
     return chunks_;
@@ -67,7 +88,8 @@ class CollectingSink final : public BackendSink {
  private:
   Mutex mutex_;
   CondVar changed_;
-  bool running_ ABSL_GUARDED_BY(mutex_) = false;
+  std::vector<WorkPhase> phases_ ABSL_GUARDED_BY(mutex_);
+  std::vector<StepNews> steps_ ABSL_GUARDED_BY(mutex_);
   bool done_ ABSL_GUARDED_BY(mutex_) = false;
   std::string text_ ABSL_GUARDED_BY(mutex_);
   std::vector<LogChunk> chunks_ ABSL_GUARDED_BY(mutex_);
@@ -98,17 +120,22 @@ class ExecutorFixture : public ::testing::Test {
   }
 
   void TearDown() override {
+    checker_->Stop();
     runner_.Stop();
     slow_.Stop();
   }
 
   // With the limits and the host as they are now, and one rule that allows the probe everything `more` grants.
   void Rebuild(const std::string& more = "") {
-    backend_ = std::make_unique<LocalExec>(
-        LocalExec::Options{.host = host_, .hidden = {data_}, .work_folder = work_, .limits = limits_}, runner_, slow_);
+    backend_ = nullptr;
+    checker_ = nullptr;
+    programs_ = std::make_unique<Programs>(
+        Programs::Options{.host = host_, .hidden = {data_}, .work_folder = work_, .limits = limits_}, runner_);
+    checker_ = std::make_unique<checks::Checker>(*programs_, http_, clock_, slow_, check_limits_);
+    backend_ = std::make_unique<LocalExec>(*programs_, *checker_, slow_);
     const auto list = ParseAllowlist("rules:\n- name: probe\n  program: " + probe_ + "\n  rest: ['any:']\n" + more);
     SY_ASSERT_OK(list.status());
-    SY_ASSERT_OK(backend_->SetAllowlist(*list));
+    SY_ASSERT_OK(programs_->SetAllowlist(*list));
   }
 
   // Prints why and skips where no sandbox can be had.
@@ -152,6 +179,10 @@ class ExecutorFixture : public ::testing::Test {
   BoundedExecutor slow_;
   Runner runner_;
   absl::StatusOr<SandboxHost> host_ = absl::UnknownError("not prepared");
+  http::HttpTransport* http_ = nullptr;
+  checks::Checker::Limits check_limits_;
+  std::unique_ptr<Programs> programs_;
+  std::unique_ptr<checks::Checker> checker_;
   std::unique_ptr<LocalExec> backend_;
   int count_ = 0;
 };

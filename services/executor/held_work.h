@@ -82,7 +82,7 @@ struct Report {
   friend bool operator==(const Report&, const Report&) = default;
 };
 
-enum class HeldState { kAssigned, kRunning, kBlocked, kDone };
+enum class HeldState { kAssigned, kRunning, kBlocked, kVerifying, kDone };
 
 struct HeldTask {
   TaskKey key;

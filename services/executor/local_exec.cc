@@ -1,228 +1,227 @@
 #include "services/executor/local_exec.h"
 
-#include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/log.h"
-#include "libs/base/status.h"
+#include "libs/base/mutex.h"
 #include "libs/base/status_macros.h"
-#include "services/executor/limits.h"
-#include "services/executor/self_test.h"
+#include "services/executor/checks/report.h"
 #include "services/executor/workspace.h"
 
 namespace switchyard::executor {
 namespace {
 
-constexpr std::size_t kMaxStdin = 1 << 20;
+constexpr std::size_t kNewsBytes = 1'000;
 
-bool IsTaskId(std::string_view id) {
-  if (id.empty() || id.size() > 64) return false;
-  for (const char c : id) {
-    const bool plain =
-        (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_';
-    if (!plain) return false;
-  }
-  return true;
+ProgramRequest ToProgram(const Work& work) {
+  return {.task_id = work.task_id,
+          .generation = work.generation,
+          .argv = work.argv,
+          .environment = work.environment,
+          .folder = "",
+          .directory = work.working_directory,
+          .stdin_data = work.stdin_data,
+          .network = work.network,
+          .inside_only = work.inside_only,
+          .time = work.limits.time};
 }
 
-// The path as the kernel resolves it; as it is when it does not exist.
-std::string Resolved(const std::string& path) {
-  char* real = realpath(path.c_str(), nullptr);
-  std::string out = real == nullptr ? path : real;
-  free(real);
-  return out;
+checks::CheckRequest ToChecks(const Work& work, const std::string& folder) {
+  return {.task_id = work.task_id,
+          .generation = work.generation,
+          .place = {.folder = folder, .changes = nullptr},
+          .steps = work.checks,
+          .time = work.checks_time,
+          .network = work.network,
+          .inside_only = work.inside_only};
 }
 
-bool Inside(std::string_view path, std::string_view folder) {
-  return folder == "/" ||
-         (path.substr(0, folder.size()) == folder && (path.size() == folder.size() || path[folder.size()] == '/'));
+std::string ToNews(const checks::Step& step, const checks::StepResult& result) {
+  const std::string_view first = std::string_view(result.evidence).substr(0, result.evidence.find('\n'));
+  return absl::StrCat(step.name.empty() ? std::string(checks::CheckName(step.check)) : step.name, ": ",
+                      std::string(first.substr(0, kNewsBytes - 200)));
 }
-
-absl::Status CheckProgram(const Rule& rule) {
-  const std::string real = Resolved(rule.program);
-  struct stat info {};
-  if (stat(real.c_str(), &info) != 0 || !S_ISREG(info.st_mode) || (info.st_mode & 0111) == 0) {
-    return MakeError(absl::StatusCode::kUnavailable, "PROGRAM_MISSING",
-                     absl::StrCat("rule ", rule.name, ": there is no program ", rule.program, " on this host"));
-  }
-  if (IsShell(real)) {
-    return MakeError(absl::StatusCode::kPermissionDenied, "NOT_ALLOWED",
-                     absl::StrCat("rule ", rule.name, ": ", rule.program, " is a link to ", real, ", a shell"));
-  }
-  return absl::OkStatus();
-}
-
-class Handle final : public BackendRun {
- public:
-  Handle(Runner& runner, RunId id) : runner_(runner), id_(id) {}
-  void Cancel() override { runner_.Cancel(id_); }
-  void Kill() override { runner_.Kill(id_); }
-
- private:
-  Runner& runner_;
-  const RunId id_;
-};
 
 }  // namespace
 
-// Owns itself from a successful Run until OnEnded.
-class LocalExec::Active final : public RunObserver {
+// Shared by its handle, the program and the checks, whichever are under way.
+class LocalExec::Active final : public RunObserver,
+                                public checks::CheckObserver,
+                                public std::enable_shared_from_this<Active> {
  public:
-  Active(Evidence known, std::string workspace, Executor& slow, BackendSink& sink)
-      : known_(std::move(known)), workspace_(std::move(workspace)), slow_(slow), sink_(sink) {}
+  Active(LocalExec& owner, const Work& work, std::string folder, BackendSink& sink)
+      : owner_(owner),
+        steps_(work.checks),
+        request_(ToChecks(work, folder)),
+        time_(work.limits.time),
+        folder_(std::move(folder)),
+        sink_(sink) {}
 
+  // Stays until its end, once the program runs.
+  absl::Status Start(ProgramRequest program) {
+    {
+      MutexLock lock(mutex_);
+      self_ = shared_from_this();
+    }
+    absl::StatusOr<StartedProgram> started = owner_.programs_.Start(program, *this);
+    MutexLock lock(mutex_);
+    if (!started.ok()) {
+      self_ = nullptr;
+      return started.status();
+    }
+    program_ = started->id;
+    return absl::OkStatus();
+  }
+
+  void End(bool kill) {
+    RunId program = 0;
+    checks::CheckRun* checking = nullptr;
+    const std::shared_ptr<Active> self = shared_from_this();
+    {
+      MutexLock lock(mutex_);
+      if (self_ == nullptr) return;
+      cancelled_ = true;
+      kill_ = kill_ || kill;
+      program = program_;
+      checking = checking_.get();
+    }
+    if (checking != nullptr) {
+      kill ? checking->Kill() : checking->Cancel();
+    } else if (kill) {
+      owner_.programs_.Kill(program);
+    } else {
+      owner_.programs_.Cancel(program);
+    }
+  }
+
+  // RunObserver.
   void OnStarted() override { sink_.OnPhase(WorkPhase::kExecuting); }
-  void OnLog(LogChunk chunk) override { sink_.OnLog(std::move(chunk)); }
+  // RunObserver's and CheckObserver's.
+  void OnLog(LogChunk chunk) override {
+    chunk.sequence = log_sequence_++;
+    sink_.OnLog(std::move(chunk));
+  }
   void OnEnded(Evidence evidence) override {
-    const std::unique_ptr<Active> self(this);
-    evidence.task_id = std::move(known_.task_id);
-    evidence.generation = known_.generation;
-    evidence.rule = std::move(known_.rule);
-    evidence.sandbox = std::move(known_.sandbox);
-    evidence.network = known_.network;
-    evidence.uid = known_.uid;
+    if (evidence.outcome != Outcome::kSucceeded || steps_.empty()) return Finish(std::move(evidence));
+    // What is left of the attempt's time is all that the checks can have.
+    if (time_ > absl::ZeroDuration()) {
+      const absl::Duration left = std::max(time_ - (evidence.ended - evidence.started), absl::Seconds(1));
+      request_.time = request_.time > absl::ZeroDuration() ? std::min(request_.time, left) : left;
+    }
+    sink_.OnPhase(WorkPhase::kVerifying);
+    evidence_ = std::move(evidence);
+    checks::CheckRun* checking = nullptr;
+    bool cancelled = false;
+    bool kill = false;
+    {
+      MutexLock lock(mutex_);
+      checking_ = owner_.checker_.Make(std::move(request_), *this);
+      checking = checking_.get();
+      cancelled = cancelled_;
+      kill = kill_;
+    }
+    if (cancelled) kill ? checking->Kill() : checking->Cancel();
+    checking->Start();
+  }
+
+  // CheckObserver.
+  void OnStep(int step, const checks::StepResult& result) override {
+    sink_.OnStep({.step = step,
+                  .passed = result.status == checks::StepStatus::kPassed,
+                  .message = ToNews(steps_[static_cast<std::size_t>(step)], result)});
+  }
+  void OnProgress(std::string message) override { sink_.OnProgress(std::move(message)); }
+  void OnEnded(checks::CheckEnd end, std::vector<checks::StepResult> results) override {
+    Evidence evidence = std::move(evidence_);
+    evidence.checks = checks::SerialiseReport(steps_, results);
+    if (end != checks::CheckEnd::kDone) {
+      const bool stopped = end == checks::CheckEnd::kStopped;
+      evidence.outcome = Outcome::kCancelled;
+      evidence.reason = stopped ? "EXECUTOR_STOPPED" : "CANCELLED";
+      evidence.message = stopped ? "the executor stopped while checks were made" : "cancelled while checks were made";
+    }
+    Finish(std::move(evidence));
+  }
+
+ private:
+  void Finish(Evidence evidence) {
+    std::shared_ptr<Active> self;
+    {
+      MutexLock lock(mutex_);
+      self = std::move(self_);
+      self_ = nullptr;
+    }
     // When the queue is full it stays until the next start of the executor.
-    if (!slow_.Run([path = workspace_] { RemoveTree(path); }).ok()) {
-      LogWarning("a working directory was left behind", {{"path", workspace_}});
+    if (!owner_.slow_.Run([path = folder_] { RemoveTree(path); }).ok()) {
+      LogWarning("a working directory was left behind", {{"path", folder_}});
     }
     sink_.OnFinished(std::move(evidence));
   }
 
- private:
-  Evidence known_;
-  const std::string workspace_;
-  Executor& slow_;
+  LocalExec& owner_;
+  const std::vector<checks::Step> steps_;
+  checks::CheckRequest request_;
+  const absl::Duration time_;
+  const std::string folder_;
   BackendSink& sink_;
+  // Of the one thread that calls at a time.
+  Evidence evidence_;
+  std::uint64_t log_sequence_ = 0;
+  Mutex mutex_;
+  // Keeps this while the program or the checks are under way.
+  std::shared_ptr<Active> self_ ABSL_GUARDED_BY(mutex_);
+  RunId program_ ABSL_GUARDED_BY(mutex_) = 0;
+  // Set once, kept to the end.
+  std::unique_ptr<checks::CheckRun> checking_ ABSL_GUARDED_BY(mutex_);
+  bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
+  bool kill_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
-LocalExec::LocalExec(Options options, Runner& runner, Executor& slow)
-    : options_(std::move(options)),
-      runner_(runner),
-      slow_(slow),
-      allowlist_(std::make_shared<const Allowlist>()),
-      sandbox_(options_.host.status()) {}
+LocalExec::LocalExec(Programs& programs, checks::Checker& checker, Executor& slow)
+    : programs_(programs), checker_(checker), slow_(slow) {}
 
-absl::Status LocalExec::SetAllowlist(Allowlist allowlist) {
-  for (const Rule& rule : allowlist.rules()) {
-    std::vector<std::string> shown = {"/usr", rule.program};
-    shown.insert(shown.end(), rule.read_only.begin(), rule.read_only.end());
-    shown.insert(shown.end(), rule.writable.begin(), rule.writable.end());
-    for (const std::string& path : shown) {
-      for (const std::string& hidden : options_.hidden) {
-        const std::string real = Resolved(path);
-        const std::string secret = Resolved(hidden);
-        if (!Inside(secret, real) && !Inside(real, secret)) continue;
-        return MakeError(absl::StatusCode::kInvalidArgument, "ALLOWLIST_UNSAFE",
-                         absl::StrCat("rule ", rule.name, ": ", path, " would show tasks ", hidden));
-      }
-    }
-  }
-  MutexLock lock(mutex_);
-  allowlist_ = std::make_shared<const Allowlist>(std::move(allowlist));
-  return absl::OkStatus();
+absl::Status LocalExec::Check(const Work& work) const {
+  SY_RETURN_IF_ERROR(programs_.Check(ToProgram(work)));
+  return checker_.Check(ToChecks(work, ""));
 }
-
-absl::StatusOr<LocalExec::Decision> LocalExec::Decide(const Work& work) const {
-  if (!IsTaskId(work.task_id)) {
-    return MakeError(absl::StatusCode::kInvalidArgument, "INVALID_WORK", "the task's id is none");
-  }
-  if (work.stdin_data.size() > kMaxStdin) {
-    return MakeError(absl::StatusCode::kInvalidArgument, "INVALID_WORK", "its input is too long");
-  }
-  Decision decision;
-  absl::Status sandbox;
-  {
-    MutexLock lock(mutex_);
-    decision.list = allowlist_;
-    sandbox = sandbox_;
-  }
-  SY_ASSIGN_OR_RETURN(decision.rule, decision.list->Find(work));
-  SY_RETURN_IF_ERROR(CheckProgram(*decision.rule));
-  decision.sandboxed = sandbox.ok();
-  if (!sandbox.ok() && !decision.rule->sandbox_optional) return sandbox;
-  // Without a host not even the user is known.
-  if (!options_.host.ok()) return options_.host.status();
-  if (work.inside_only && decision.beyond()) {
-    return MakeError(absl::StatusCode::kUnavailable, "REACHES_BEYOND",
-                     absl::StrCat("rule ", decision.rule->name, " now grants more than the task's own folder, ",
-                                  "which it did not when the task was accepted"));
-  }
-  return decision;
-}
-
-absl::Status LocalExec::Check(const Work& work) const { return Decide(work).status(); }
 
 bool LocalExec::ReachesBeyond(const Work& work) const {
-  const absl::StatusOr<Decision> decision = Decide(work);
-  return decision.ok() && decision->beyond();
+  return programs_.ReachesBeyond(ToProgram(work)) || checker_.ReachesBeyond(ToChecks(work, ""));
 }
 
 absl::StatusOr<std::unique_ptr<BackendRun>> LocalExec::Start(const Work& work, BackendSink& sink) {
-  SY_ASSIGN_OR_RETURN(const Decision decision, Decide(work));
-  const Rule& rule = *decision.rule;
-  const SandboxHost& host = *options_.host;
-  const Limits limits = Merge(options_.limits, rule.limits, work.limits.time);
-  const std::string name = absl::StrCat(work.task_id, ".", work.generation, ".", ++serial_);
-  SY_ASSIGN_OR_RETURN(const std::string workspace,
-                      MakeWorkspace(options_.work_folder, name, host.user, work.working_directory));
-  SandboxRequest request{.argv = work.argv,
-                         .workspace = workspace,
-                         .directory = work.working_directory,
-                         .read_only = rule.read_only,
-                         .writable = rule.writable,
-                         .network = work.network && rule.network,
-                         .shim_arguments = KernelLimits(limits, decision.sandboxed)};
-  request.argv[0] = rule.program;
-  RunSpec spec{.argv = decision.sandboxed ? SandboxCommand(host, request) : PlainCommand(host, request),
-               .environment = CleanEnvironment(rule.set_environment, work.environment, decision.sandboxed, workspace),
-               .directory = decision.sandboxed ? "/" : workspace,
-               .user = host.user,
-               .sandboxed = decision.sandboxed,
-               .stdin_data = work.stdin_data,
-               .limits = limits,
-               .folder = workspace};
-  Evidence known;
-  known.task_id = work.task_id;
-  known.generation = work.generation;
-  known.rule = rule.name;
-  known.sandbox = decision.sandboxed ? "bubblewrap" : "none";
-  // Without a sandbox nothing takes the network away.
-  known.network = request.network || !decision.sandboxed;
-  known.uid = host.task_uid();
-  auto active = std::make_unique<Active>(std::move(known), workspace, slow_, sink);
-  const absl::StatusOr<RunId> id = runner_.Run(std::move(spec), *active);
-  if (!id.ok()) {
-    RemoveTree(workspace);
-    return id.status();
+  class Handle final : public BackendRun {
+   public:
+    explicit Handle(std::shared_ptr<Active> active) : active_(std::move(active)) {}
+    void Cancel() override { active_->End(/*kill=*/false); }
+    void Kill() override { active_->End(/*kill=*/true); }
+
+   private:
+    const std::shared_ptr<Active> active_;
+  };
+
+  SY_RETURN_IF_ERROR(Check(work));
+  ProgramRequest program = ToProgram(work);
+  SY_ASSIGN_OR_RETURN(program.folder, programs_.MakeFolder(work.task_id, work.generation, work.working_directory));
+  const std::string folder = program.folder;
+  auto active = std::make_shared<Active>(*this, work, folder, sink);
+  if (const absl::Status status = active->Start(std::move(program)); !status.ok()) {
+    RemoveTree(folder);
+    return status;
   }
-  // It belongs to the run now, which may be over already.
-  [[maybe_unused]] Active* const released = active.release();
-  return std::make_unique<Handle>(runner_, *id);
+  return std::make_unique<Handle>(std::move(active));
 }
 
 std::vector<ProbeResult> LocalExec::SelfTest() {
-  ProbeResult sandbox{.name = "sandbox", .ok = false, .detail = ""};
-  if (options_.host.ok()) {
-    sandbox = ProbeSandbox(*options_.host, options_.work_folder, ++serial_, runner_);
-  } else {
-    sandbox.detail = std::string(options_.host.status().message());
-  }
-  std::shared_ptr<const Allowlist> list;
-  {
-    MutexLock lock(mutex_);
-    sandbox_ = sandbox.ok ? absl::OkStatus()
-                          : MakeError(absl::StatusCode::kUnavailable, "SANDBOX_UNAVAILABLE", sandbox.detail);
-    list = allowlist_;
-  }
+  ProbeResult sandbox = programs_.TestSandbox();
+  const std::shared_ptr<const Allowlist> list = programs_.allowlist();
   ProbeResult rules{.name = "local_exec", .ok = true, .detail = ""};
   bool needs_sandbox = false;
   for (const Rule& rule : list->rules()) {
     needs_sandbox = needs_sandbox || !rule.sandbox_optional;
-    if (const absl::Status status = CheckProgram(rule); !status.ok()) {
+    if (const absl::Status status = programs_.CheckRule(rule); !status.ok()) {
       rules.ok = false;
       absl::StrAppend(&rules.detail, rules.detail.empty() ? "" : "; ", std::string(status.message()));
     }

@@ -2,11 +2,13 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "libs/base/log.h"
 #include "libs/base/status_macros.h"
 #include "services/executor/allowlist_file.h"
+#include "services/executor/repository/repository_config.h"
 #include "services/executor/workspace.h"
 
 namespace switchyard::executor {
@@ -36,19 +38,25 @@ Limits LimitsOf(const config::v1::TaskLimitsConfig& config) {
           .output_bytes = config.output()};
 }
 
-absl::Status ReloadAllowlist(const config::v1::ExecutorConfig& config, LocalExec& backend) {
-  SY_ASSIGN_OR_RETURN(Allowlist allowlist, ReadAllowlist(config));
-  return backend.SetAllowlist(std::move(allowlist));
+checks::Checker::Limits CheckLimitsOf(const config::v1::TaskLimitsConfig& config) {
+  checks::Checker::Limits limits;
+  // Several programs, each of which may take as long as a task.
+  limits.all_time = std::max(limits.all_time, 4 * DurationOf(config.time()));
+  return limits;
 }
 
-absl::StatusOr<std::unique_ptr<LocalExec>> MakeLocalExec(const config::v1::ExecutorConfig& config, Runner& runner,
-                                                         Executor& slow) {
+absl::Status ReloadAllowlist(const config::v1::ExecutorConfig& config, Programs& programs) {
+  SY_ASSIGN_OR_RETURN(Allowlist allowlist, ReadAllowlist(config));
+  return programs.SetAllowlist(std::move(allowlist));
+}
+
+absl::StatusOr<std::unique_ptr<Programs>> MakePrograms(const config::v1::ExecutorConfig& config, Runner& runner) {
   SY_ASSIGN_OR_RETURN(const std::string work, PrepareWorkFolder(config.data_dir()));
-  LocalExec::Options options{.host = PrepareSandboxHost(config.sandbox().bubblewrap(), config.sandbox().shim(),
-                                                        config.sandbox().user(), config.data_dir()),
-                             .hidden = {config.data_dir()},
-                             .work_folder = work,
-                             .limits = LimitsOf(config.limits())};
+  Programs::Options options{.host = PrepareSandboxHost(config.sandbox().bubblewrap(), config.sandbox().shim(),
+                                                       config.sandbox().user(), config.data_dir()),
+                            .hidden = {config.data_dir()},
+                            .work_folder = work,
+                            .limits = LimitsOf(config.limits())};
   for (const std::string& path : {config.hub().token_file(), config.hub().key_file()}) {
     if (!path.empty()) options.hidden.push_back(path);
   }
@@ -56,6 +64,7 @@ absl::StatusOr<std::unique_ptr<LocalExec>> MakeLocalExec(const config::v1::Execu
   for (const std::string& line : config.backends().models().credentials()) {
     if (line.rfind("file:", 0) == 0) options.hidden.push_back(line.substr(5, line.rfind(' ') - 5));
   }
+  for (const std::string& path : repository::SecretFiles(config.workspace())) options.hidden.push_back(path);
   if (config.sandbox().cgroups()) {
     absl::StatusOr<std::unique_ptr<Cgroups>> cgroups = Cgroups::OpenDelegated();
     if (cgroups.ok()) {
@@ -64,9 +73,9 @@ absl::StatusOr<std::unique_ptr<LocalExec>> MakeLocalExec(const config::v1::Execu
       LogInfo("tasks run without control groups", {{"why", cgroups.status()}});
     }
   }
-  auto backend = std::make_unique<LocalExec>(std::move(options), runner, slow);
-  SY_RETURN_IF_ERROR(ReloadAllowlist(config, *backend));
-  return backend;
+  auto programs = std::make_unique<Programs>(std::move(options), runner);
+  SY_RETURN_IF_ERROR(ReloadAllowlist(config, *programs));
+  return programs;
 }
 
 }  // namespace switchyard::executor

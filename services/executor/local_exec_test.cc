@@ -257,7 +257,7 @@ TEST_F(LocalExecTest, AProgramThatIsGoneOrAShellInDisguiseIsRefused) {
   std::filesystem::create_symlink("/bin/sh", link);
   SY_ASSERT_OK_AND_ASSIGN(Allowlist list, ParseAllowlist("rules:\n- {name: tool, program: " + link +
                                                          "}\n- {name: gone, program: /nonexistent/gone}\n"));
-  SY_ASSERT_OK(backend_->SetAllowlist(list));
+  SY_ASSERT_OK(programs_->SetAllowlist(list));
   Work work = Of({});
   work.argv = {"tool"};
   EXPECT_THAT(backend_->Check(work), IsError("NOT_ALLOWED"));
@@ -275,7 +275,7 @@ TEST_F(LocalExecTest, NoRuleShowsTheExecutorsData) {
     for (const char* key : {"read_only", "writable"}) {
       SY_ASSERT_OK_AND_ASSIGN(Allowlist list, ParseAllowlist("rules:\n- {name: x, program: /usr/bin/true, " +
                                                              std::string(key) + ": ['" + path + "']}\n"));
-      EXPECT_THAT(backend_->SetAllowlist(list), IsError("ALLOWLIST_UNSAFE")) << path;
+      EXPECT_THAT(programs_->SetAllowlist(list), IsError("ALLOWLIST_UNSAFE")) << path;
     }
   }
   EXPECT_EQ(Try({"say", "x"}).outcome, Outcome::kSucceeded) << "the former list stays";
@@ -327,7 +327,7 @@ TEST_F(LocalExecTest, AProgramThatCannotBeExecutedSaysSo) {
   chmod(text.c_str(), 0755);
   SY_ASSERT_OK_AND_ASSIGN(Allowlist list,
                           ParseAllowlist("rules:\n- {name: text, program: " + text + ", sandbox: optional}\n"));
-  SY_ASSERT_OK(backend_->SetAllowlist(list));
+  SY_ASSERT_OK(programs_->SetAllowlist(list));
   Work work = Of({});
   work.argv = {text};
   const Evidence evidence = Run(work);

@@ -402,15 +402,17 @@ TEST_F(RunnerTest, TheConfigurationMakesABackEnd) {
                              .flags = {"--data-dir=" + data_, "--sandbox.shim=" + shim_, "--sandbox.user=nobody",
                                        "--limits.memory=64MiB", "--sandbox.cgroups=false"}},
                             config));
-  SY_ASSERT_OK_AND_ASSIGN(const auto backend, MakeLocalExec(config, runner_, slow_));
+  SY_ASSERT_OK_AND_ASSIGN(const auto programs, MakePrograms(config, runner_));
+  checks::Checker checker(*programs, nullptr, clock_, slow_, CheckLimitsOf(config.limits()));
+  const auto backend = std::make_unique<LocalExec>(*programs, checker, slow_);
   EXPECT_THAT(backend->Check(Of({"say", "x"})), IsError("NOT_ALLOWED"));
   folder_.Write("data/allowlist.yaml", "rules:\n- {name: probe, program: " + probe_ + ", rest: ['any:']}\n");
-  SY_ASSERT_OK(ReloadAllowlist(config, *backend));
+  SY_ASSERT_OK(ReloadAllowlist(config, *programs));
   SY_EXPECT_OK(backend->Check(Of({"say", "x"})));
   folder_.Write("data/allowlist.yaml", "rules: [{}]\n");
-  EXPECT_THAT(ReloadAllowlist(config, *backend), IsError("INVALID_FIELD"));
+  EXPECT_THAT(ReloadAllowlist(config, *programs), IsError("INVALID_FIELD"));
   SY_EXPECT_OK(backend->Check(Of({"say", "x"})));
-  EXPECT_THAT(MakeLocalExec(config, runner_, slow_).status(), IsError("INVALID_FIELD"));
+  EXPECT_THAT(MakePrograms(config, runner_).status(), IsError("INVALID_FIELD"));
   EXPECT_EQ(LimitsOf(config.limits()).memory_bytes, 64u << 20);
 }
 

@@ -71,25 +71,24 @@ std::string ReadArguments(const std::string& pid) {
   return text;
 }
 
-// Sandboxes of an executor that was killed: one whose parent died while it was being set up waits for ever.
-void EndLeftSandboxes(const std::string& work) {
+}  // namespace
+
+void EndLeftSandboxes(const std::string& folder) {
   DIR* const proc = opendir("/proc");
   if (proc == nullptr) return;
   const std::string nul(1, '\0');
   const std::string option = absl::StrCat(nul, "--die-with-parent", nul);
-  const std::string folder = absl::StrCat(nul, work, "/");
+  const std::string inside = absl::StrCat(nul, folder, "/");
   while (const dirent* entry = readdir(proc)) {
     const pid_t pid = static_cast<pid_t>(atoi(entry->d_name));
     if (pid <= 1 || pid == getpid()) continue;
     const std::string arguments = ReadArguments(entry->d_name);
-    if (arguments.find(option) == std::string::npos || arguments.find(folder) == std::string::npos) continue;
+    if (arguments.find(option) == std::string::npos || arguments.find(inside) == std::string::npos) continue;
     LogWarning("a sandbox was left behind; it ends now", {{"pid", static_cast<int>(pid)}});
     kill(pid, SIGKILL);
   }
   closedir(proc);
 }
-
-}  // namespace
 
 std::uint64_t RemoveTree(const std::string& path) {
   if (unlink(path.c_str()) == 0 || errno == ENOENT) return 0;

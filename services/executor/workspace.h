@@ -11,6 +11,10 @@
 
 namespace switchyard::executor {
 
+// Ends sandboxes that an executor which was killed left behind, of folders below `folder`: one whose parent died while
+// it was being set up waits for ever.
+void EndLeftSandboxes(const std::string& folder);
+
 // data_dir/work, made when it is missing, and emptied of what a crash left behind, sandboxes that hang included: at
 // start, before tasks, by the only executor of that folder.
 absl::StatusOr<std::string> PrepareWorkFolder(const std::string& data_dir);

@@ -24,6 +24,8 @@ std::string_view NameOf(Rejection rejection) {
       return "TIER_TOO_LOW";
     case Rejection::kNotLocal:
       return "NOT_LOCAL";
+    case Rejection::kFamilyExcluded:
+      return "FAMILY_EXCLUDED";
     case Rejection::kUsedBefore:
       return "USED_BEFORE";
     case Rejection::kTriedTwice:
@@ -78,6 +80,8 @@ std::string_view TextOf(Rejection rejection) {
       return "it is not strong enough";
     case Rejection::kNotLocal:
       return "the task stays on local endpoints";
+    case Rejection::kFamilyExcluded:
+      return "the task rules out models of its family, or of an unknown one";
     case Rejection::kUsedBefore:
       return "this attempt used it already";
     case Rejection::kTriedTwice:

@@ -20,6 +20,8 @@ enum class Rejection : std::int8_t {
   kNotInRole,
   kTierTooLow,
   kNotLocal,
+  // The task rules out its family, or it cannot be told.
+  kFamilyExcluded,
   // This attempt used the endpoint already.
   kUsedBefore,
   kTriedTwice,

@@ -116,6 +116,22 @@ TEST(DecideTest, LocalOnlyIsAbsolute) {
   EXPECT_EQ(Show(result), "hold LOCAL_ONLY for good");
 }
 
+TEST(DecideTest, AFamilyThatIsRuledOutGetsNothing) {
+  Catalogue catalogue = TestCatalogue();
+  catalogue.endpoints = {Box("box", {"qwen2.5-coder:7b", "llama3.1:8b", "homemade"})};
+  for (const char* name : {"qwen2.5-coder:7b", "llama3.1:8b", "homemade"}) {
+    catalogue.models.push_back(FreeRow(name, ModelTier::kMedium));
+  }
+  TaskFacts facts = Local(Standard());
+  facts.excluded_families = {"qwen"};
+  EXPECT_EQ(Best(TestYard(catalogue).Ask(facts)), "llama3.1:8b at box");
+  facts.excluded_families = {"qwen", "llama"};
+  // A name that tells no family may hide the author's.
+  const DecideResult result = TestYard(catalogue).Ask(facts);
+  EXPECT_EQ(Show(result), "hold NO_MODEL for good");
+  EXPECT_THAT(HoldIn(result).message, HasSubstr("family"));
+}
+
 TEST(DecideTest, ALocalEndpointThatIsClosedIsWaitedFor) {
   Catalogue catalogue = TestCatalogue();
   catalogue.endpoints[0].state = EndpointState::kOpen;

@@ -25,7 +25,8 @@ WorkKind KindOf(const tq::TaskSpec& spec) {
     case tq::TaskSpec::kAction:
       return WorkKind::kAction;
     case tq::TaskSpec::kExternal:
-      return WorkKind::kExternal;
+      // An agent has a model of its own, unless the task asks for one: that is chosen as for a prompt.
+      return spec.has_model_pin() || !spec.role().empty() ? WorkKind::kPrompt : WorkKind::kExternal;
     default:
       return WorkKind::kPrompt;
   }
@@ -45,6 +46,7 @@ TaskFacts FromProto(const tq::TaskSpec& spec, const RaisingWords& words) {
   facts.pin = {.model = spec.model_pin().model(),
                .endpoint = spec.model_pin().endpoint(),
                .allow_fallback = spec.model_pin().allow_fallback()};
+  facts.excluded_families.assign(spec.excluded_model_families().begin(), spec.excluded_model_families().end());
   facts.urgent = spec.lane() == tq::LANE_URGENT;
   if (tq::Effects_IsValid(spec.effects()) && spec.effects() != 0) facts.effects = static_cast<Effects>(spec.effects());
   facts.max_tokens = spec.resource_limits().max_tokens();

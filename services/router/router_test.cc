@@ -32,6 +32,28 @@ TEST_F(RouterTest, RoutesATaskToTheBestOfWhatItKnows) {
   EXPECT_THAT(Decisions(), IsEmpty()) << "advice is not stored";
 }
 
+TEST_F(RouterTest, AnAgentHasAModelOfItsOwnUnlessTheTaskAsksForOne) {
+  task_queue::v1::Task task = Waiting(1);
+  task.mutable_spec()->mutable_external()->set_agent("helper");
+  task.mutable_spec()->mutable_external()->set_instruction("mend it");
+  Put(task);
+  EXPECT_EQ(Route(1).decision().strategy(), v1::STRATEGY_EXTERNAL);
+  EXPECT_EQ(Route(1).decision().candidates_size(), 0);
+  task = Waiting(2);
+  const std::string model = [&] {
+    Put(task);
+    return Route(2).decision().candidates(0).model();
+  }();
+  task = Waiting(3);
+  task.mutable_spec()->mutable_external()->set_agent("helper");
+  task.mutable_spec()->mutable_external()->set_instruction("mend it");
+  task.mutable_spec()->mutable_model_pin()->set_model(model);
+  Put(task);
+  const v1::RouteResult routed = Route(3);
+  ASSERT_GT(routed.decision().candidates_size(), 0) << routed.DebugString();
+  EXPECT_EQ(routed.decision().candidates(0).model(), model);
+}
+
 TEST_F(RouterTest, ReadsATaskOnceForEachGeneration) {
   task_queue::v1::Task task = Waiting(1);
   Put(task);

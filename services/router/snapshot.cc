@@ -5,6 +5,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "libs/text/model_family.h"
 #include "libs/text/suggest.h"
 #include "services/router/estimate.h"
 
@@ -123,6 +124,8 @@ Slot Snapshot::MakeSlot(const Endpoint& endpoint, const PlacedModel& placed) {
   }
   slot.row = rows_[static_cast<std::size_t>(slot.model)];
   if (slot.row != nullptr && slot.row->tier != ModelTier::kNone) slot.tier = slot.row->tier;
+  slot.family = text::ModelFamily(placed.model);
+  if (slot.family.empty()) slot.family = text::ModelFamily(slot.canonical_model());
   slot.window = SmallerKnown(placed.context_window, slot.row == nullptr ? 0 : slot.row->context_window);
   slot.max_output = slot.row == nullptr ? 0 : std::max<std::int64_t>(slot.row->max_output, 0);
   slot.price = PriceOf(endpoint, placed, slot.row);

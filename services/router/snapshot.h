@@ -34,6 +34,8 @@ struct Slot {
   ModelIndex model = ModelIndex::kUnknown;
   // A model that the table does not know, or gives no tier, counts as small.
   ModelTier tier = ModelTier::kSmall;
+  // As text::ModelFamily says it.
+  std::string_view family;
   // Of place and table, the smaller one that is known; 0: unknown.
   std::int64_t window = 0;
   // 0: unknown.

@@ -57,6 +57,8 @@ struct TaskFacts {
   bool routine = false;
   bool local_only = false;
   Pin pin;
+  // As text::ModelFamily says them.
+  std::vector<std::string> excluded_families;
   bool urgent = false;
   Effects effects = Effects::kWorkspace;
   // 0: no limit of the task's own. Of one attempt, input and output together; in millionths of a US dollar.

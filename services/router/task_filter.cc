@@ -75,7 +75,14 @@ Rejection TaskFilter::ByClass(const Slot& slot) const {
   return Rejection::kNone;
 }
 
+bool TaskFilter::FamilyExcluded(const Slot& slot) const {
+  const std::vector<std::string>& excluded = facts_.excluded_families;
+  return !excluded.empty() &&
+         (slot.family.empty() || std::find(excluded.begin(), excluded.end(), slot.family) != excluded.end());
+}
+
 Rejection TaskFilter::ByTask(const Slot& slot, const Estimate& estimate) const {
+  if (FamilyExcluded(slot)) return Rejection::kFamilyExcluded;
   for (const Exclusion& one : context_.excluded) {
     if (one.endpoint == slot.endpoint->name && (one.model.empty() || one.model == slot.placed->model)) {
       return Rejection::kUsedBefore;

@@ -41,6 +41,7 @@ class TaskFilter {
   RankClass rank_class() const;
 
  private:
+  bool FamilyExcluded(const Slot& slot) const;
   std::int64_t OutputFor(const Slot& slot, const text::TokenEstimate& prompt) const;
 
   const TaskFacts& facts_;

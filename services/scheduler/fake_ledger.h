@@ -84,8 +84,7 @@ class FakeLedger final : public task_queue::v1::TaskLedgerService::CallbackServi
                         for (const task_queue::v1::Assignment& assignment : request.assignments()) {
                           task_queue::v1::AssignResult& result = *response.add_results();
                           result.set_task_id(assignment.task_id());
-                          const auto refusal = refuse_.find(assignment.task_id());
-                          if (refusal != refuse_.end()) {
+                          if (const auto refusal = refuse_.find(assignment.task_id()); refusal != refuse_.end()) {
                             result.mutable_error()->set_code(9);
                             result.mutable_error()->set_reason(refusal->second);
                             refuse_.erase(refusal);
@@ -93,6 +92,7 @@ class FakeLedger final : public task_queue::v1::TaskLedgerService::CallbackServi
                           }
                           result.set_generation(assignment.generation() + 1);
                           result.mutable_spec()->mutable_command()->add_argv("true");
+                          result.set_state_summary("what was left");
                           stored_.erase(assignment.task_id());
                         }
                         if (!hold_assigns_) return done(absl::OkStatus());

@@ -94,8 +94,9 @@ class RouteSource {
   using ReserveAnswer = std::function<void(std::vector<Reserved>)>;
 
   virtual ~RouteSource() = default;
-  // Whether tasks of this kind need no route: they are not asked about.
-  virtual bool IsExempt(std::string_view kind) const = 0;
+  // Whether tasks of this kind need no route: they are not asked about. `asks_model`: the task pins a model, or has a
+  // role whose profile chooses one.
+  virtual bool IsExempt(std::string_view kind, bool asks_model) const = 0;
   // At most 200, with what agents that exist offer to routes. `answer` gets as many routes in the same order, at once
   // or later, on any thread.
   virtual void Ask(std::vector<RouteQuestion> questions, std::vector<std::string> offered, Answer answer) = 0;
@@ -109,7 +110,7 @@ class RouteSource {
 // No router: any agent of the kind will do, with whatever model it has.
 class StaticRouteSource final : public RouteSource {
  public:
-  bool IsExempt(std::string_view) const override { return true; }
+  bool IsExempt(std::string_view, bool) const override { return true; }
   void Ask(std::vector<RouteQuestion> questions, std::vector<std::string>, Answer answer) override {
     answer(std::vector<Route>(questions.size()));
   }

@@ -37,8 +37,10 @@ class RouterRouteSource final : public RouteSource {
   // Fetches the free endpoints. To be called now and then.
   void RefreshSnapshot();
 
-  // Only a prompt needs a model that is chosen for it.
-  bool IsExempt(std::string_view kind) const override { return kind != "prompt"; }
+  // A prompt needs a model that is chosen for it; a command-line agent has one, unless the task asks for another.
+  bool IsExempt(std::string_view kind, bool asks_model) const override {
+    return kind != "prompt" && (kind != "external" || !asks_model);
+  }
   void Ask(std::vector<RouteQuestion> questions, std::vector<std::string> offered, Answer answer) override;
   void Reserve(std::vector<ReserveQuestion> questions, ReserveAnswer answer) override;
   void Release(std::vector<RouteKey> keys) override;

@@ -196,6 +196,13 @@ TEST_F(RouterRouteSourceTest, WhileTheRouterIsAwayOnlyWhatAllowsItGoesToFreeEndp
   EXPECT_THAT(fallback[0].ticket->summary, HasSubstr("FALLBACK: ROUTER_UNAVAILABLE"));
 }
 
+TEST_F(RouterRouteSourceTest, AsksForPromptsAndForAgentsThatAreToWorkWithAnotherModel) {
+  EXPECT_FALSE(source_->IsExempt("prompt", false));
+  EXPECT_TRUE(source_->IsExempt("command", true));
+  EXPECT_TRUE(source_->IsExempt("external", false));
+  EXPECT_FALSE(source_->IsExempt("external", true));
+}
+
 TEST_F(RouterRouteSourceTest, AnAnswerThatIsTooShortIsNoRoute) {
   EXPECT_TRUE(Ask({.task = TaskNumber(1)})[0].hold.has_value());
   EXPECT_EQ(Reserve({.task = TaskNumber(1)})[0].ticket, nullptr);

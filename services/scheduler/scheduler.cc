@@ -285,7 +285,7 @@ void Scheduler::Assigned(std::vector<Match> batch, absl::Time start, absl::Statu
         place->request.set_scheduler_id(options_.id);
         place->request.set_watch_id(hub->watch_id);
       }
-      const std::size_t bytes = result.spec().ByteSizeLong();
+      const std::size_t bytes = result.spec().ByteSizeLong() + result.state_summary().size();
       largest = std::max(largest, bytes);
       place->bytes += bytes;
       agent::v1::DispatchItem& item = *place->request.add_items();
@@ -297,6 +297,7 @@ void Scheduler::Assigned(std::vector<Match> batch, absl::Time start, absl::Statu
       assignment.mutable_spec()->Swap(result.mutable_spec());
       assignment.mutable_accept_by()->Swap(result.mutable_accept_by());
       assignment.mutable_traceparent()->swap(*result.mutable_traceparent());
+      assignment.mutable_state_summary()->swap(*result.mutable_state_summary());
       if (match.ticket != nullptr) assignment.set_routing(match.ticket->annotation);
       place->batch.push_back(std::move(match));
       place->batch.back().generation = result.generation();

@@ -36,14 +36,26 @@ std::string StateText(const DescribeTaskResponse& task) {
   }
 }
 
-std::pair<v1::WaitReason, std::string> HoldText(task_queue::v1::HoldReason hold) {
-  switch (hold) {
+// "task A, task B and 3 more".
+std::string AwaitedText(const DescribeTaskResponse& task) {
+  constexpr int kNamed = 5;
+  if (task.awaited_task_ids().empty()) return "another task";
+  std::string text;
+  for (int i = 0; i < std::min(task.awaited_task_ids_size(), kNamed); ++i) {
+    absl::StrAppend(&text, i == 0 ? "task " : ", task ", task.awaited_task_ids(i));
+  }
+  const int more = task.awaited_task_ids_size() - kNamed;
+  return more > 0 ? absl::StrCat(text, " and ", more, " more") : text;
+}
+
+std::pair<v1::WaitReason, std::string> HoldText(const DescribeTaskResponse& task) {
+  switch (task.hold_reason()) {
     case task_queue::v1::HOLD_REASON_DELAYED:
       return {v1::WAIT_REASON_DELAYED, "Its start time has not come."};
     case task_queue::v1::HOLD_REASON_BACKOFF:
       return {v1::WAIT_REASON_BACKOFF, "Its last attempt came to nothing, and it waits before the next one."};
     case task_queue::v1::HOLD_REASON_DEPENDENCY:
-      return {v1::WAIT_REASON_DEPENDENCY, "It waits for another task."};
+      return {v1::WAIT_REASON_DEPENDENCY, absl::StrCat("It waits for ", AwaitedText(task), " to end.")};
     case task_queue::v1::HOLD_REASON_PAUSED:
       return {v1::WAIT_REASON_PAUSED, "The task itself is paused."};
     case task_queue::v1::HOLD_REASON_APPROVAL:
@@ -230,7 +242,7 @@ void Scheduler::FillExplanation(const v1::ExplainTaskRequest& request, const Des
   if (entry != nullptr) out.set_ahead_in_lane(line.Ahead(*entry));
 
   if (task.hold_reason() > task_queue::v1::HOLD_REASON_NONE) {
-    const auto [reason, text] = HoldText(task.hold_reason());
+    const auto [reason, text] = HoldText(task);
     if (task.has_hold_until()) *out.mutable_until() = task.hold_until();
     because(reason, text);
   } else if (lane >= 0 && lane < kLanes && line.LanePaused(lane)) {

@@ -121,7 +121,7 @@ void Scheduler::AddTasks(const google::protobuf::RepeatedPtrField<task_queue::v1
     if (news && !task.retried() && task.has_create_time()) {
       meter_.Heard(std::max(absl::ZeroDuration(), now - ToTime(task.create_time())));
     }
-    if (routes_.IsExempt(task.kind())) {
+    if (routes_.IsExempt(task.kind(), task.has_model_pin() || !task.role().empty())) {
       AddRouted(task, kNoRoute);
       continue;
     }

@@ -60,7 +60,7 @@ std::shared_ptr<const RouteTicket> Decided(std::string decision) {
 // Routes that come when the test says so.
 class SlowRoutes final : public RouteSource {
  public:
-  bool IsExempt(std::string_view kind) const override { return kind == "command"; }
+  bool IsExempt(std::string_view kind, bool) const override { return kind == "command"; }
   void Ask(std::vector<RouteQuestion> questions, std::vector<std::string> offered, Answer answer) override {
     MutexLock lock(mutex_);
     offered_ = std::move(offered);
@@ -212,6 +212,7 @@ TEST_F(SchedulerTest, AssignsWhatBecomesReadyAndHandsItToTheHub) {
   EXPECT_EQ(item.assignment().task_id(), Task(1).task_id());
   EXPECT_EQ(item.assignment().generation(), 1);
   EXPECT_EQ(item.assignment().spec().command().argv(0), "true");
+  EXPECT_EQ(item.assignment().state_summary(), "what was left");
 }
 
 TEST_F(SchedulerTest, ReadsWhatWasReadyBeforeItCame) {
@@ -528,6 +529,19 @@ TEST_F(SchedulerTest, ExplainsWhichCapabilityNobodyHas) {
   ASSERT_THAT(why.agents(), SizeIs(1));
   EXPECT_EQ(why.agents(0).ruled_out(), v1::RULED_OUT_MISSING_CAPABILITY);
   EXPECT_EQ(why.agents(0).detail(), "gpu");
+}
+
+TEST_F(SchedulerTest, NamesTheTasksThatOneWaitsFor) {
+  hub_->Put(Agent("a", 1));
+  task_queue::v1::DescribeTaskResponse described;
+  *described.mutable_task() = Task(1);
+  described.set_state(task_queue::v1::TASK_STATE_QUEUED);
+  described.set_hold_reason(task_queue::v1::HOLD_REASON_DEPENDENCY);
+  for (const char* id : {"one", "two", "three", "four", "five", "six"}) described.add_awaited_task_ids(id);
+  ledger_->Describe(described);
+  Start();
+  EXPECT_EQ(AwaitReason(1, v1::WAIT_REASON_DEPENDENCY).explanation(),
+            "It waits for task one, task two, task three, task four, task five and 1 more to end.");
 }
 
 TEST_F(SchedulerTest, ExplainsWhatRulesOutEachAgent) {

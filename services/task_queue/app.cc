@@ -8,6 +8,7 @@
 #include "libs/app/options.h"
 #include "libs/base/bounded_executor.h"
 #include "libs/base/log.h"
+#include "services/task_queue/dependency_desk.h"
 #include "services/task_queue/directive_feed.h"
 #include "services/task_queue/event_pump.h"
 #include "services/task_queue/group_commit_lanes.h"
@@ -20,6 +21,7 @@
 #include "services/task_queue/task_queue.h"
 #include "services/task_queue/task_queue_meter.h"
 #include "services/task_queue/task_queue_rpc.h"
+#include "services/task_queue/verifying_feed.h"
 #include "services/task_queue/watch_hub.h"
 
 namespace switchyard::task_queue {
@@ -127,6 +129,8 @@ struct TaskQueueApp::Parts {
                  {.max_watchers = settings.limits().max_watchers(), .max_bytes = settings.limits().watch_bytes()}),
         ready(store, cache, process.blocking()),
         directives(store),
+        verifying(store, process.clock(), process.blocking()),
+        dependencies(store, lanes, process.clock(), [this] { dependency_step.Wake(); }),
         lanes(ToOptions(settings.batch(), absl::Seconds(10)), process.connect(),
               {.queue = queue,
                .ready = ready,
@@ -134,12 +138,19 @@ struct TaskQueueApp::Parts {
                .metrics = process.metrics(),
                .meter = meter,
                .store = store,
+               .verifying = verifying,
+               .dependencies = dependencies,
                .on_commit =
                    [this] {
                      if (watchers.wanted()) pump_step.Wake();
                    }}),
         sessions(rules, store, lanes, process.clock()),
-        pump(store, cache, watchers, ready, directives),
+        pump(store, cache,
+             {.watchers = watchers,
+              .ready = ready,
+              .directives = directives,
+              .verifying = verifying,
+              .dependencies = dependencies}),
         due(store, lanes, process.clock()),
         reaper(rules, store, lanes, process.clock()),
         history(process.pool(), process.clock(), ToRetention(settings.retention())),
@@ -154,7 +165,7 @@ struct TaskQueueApp::Parts {
              .meter = meter,
              .weights = weights},
         queue_rpc(process.server().gate(), deps),
-        ledger_rpc(process.server().gate(), deps, directives, sessions, rules),
+        ledger_rpc(process.server().gate(), deps, directives, verifying, sessions, rules),
         pump_step(
             "events", [this] { Pump(); },
             [this] { return pump_more ? absl::ZeroDuration() : (watchers.wanted() ? kPumpWatched : kPumpIdle); }),
@@ -162,6 +173,9 @@ struct TaskQueueApp::Parts {
             "watch", [this] { CatchUp(); }, [this] { return catch_up_more ? absl::ZeroDuration() : kCatchUpPeriod; }),
         sweep_step(
             "sweep", [this] { Sweep(); }, [this] { return sweep_interval; }),
+        dependency_step(
+            "dependencies", [this] { dependencies_log(dependencies.Tick().status()); },
+            [this] { return dependencies.Period(); }),
         feed_step(
             "feeds", [this] { Feeds(); }, [] { return kFeedPeriod; }),
         stats_step(
@@ -192,6 +206,7 @@ struct TaskQueueApp::Parts {
   void Feeds() {
     pauses_log(ready.RefreshPauses());
     directives_log(directives.Tick());
+    verifying_log(verifying.Tick());
   }
   void Stats() {
     const absl::StatusOr<std::vector<StageCounts>> counts = store.CountByLane();
@@ -227,6 +242,8 @@ struct TaskQueueApp::Parts {
   WatchHub watchers;
   ReadyFeed ready;
   DirectiveFeed directives;
+  VerifyingFeed verifying;
+  DependencyDesk dependencies;
   GroupCommitLanes lanes;
   SessionDesk sessions;
   EventPump pump;
@@ -238,12 +255,12 @@ struct TaskQueueApp::Parts {
   TaskLedgerRpc ledger_rpc;
 
   StepLog pump_log{"events"}, catch_up_log{"watch"}, sweep_log{"time limits"}, reaper_log{"sessions"},
-      pauses_log{"pauses"}, directives_log{"directives"}, stats_log{"stats"}, compact_log{"counts"},
-      history_log{"history"};
+      pauses_log{"pauses"}, directives_log{"directives"}, verifying_log{"verifying"}, dependencies_log{"dependencies"},
+      stats_log{"stats"}, compact_log{"counts"}, history_log{"history"};
   bool pump_more = false;
   bool catch_up_more = false;
   absl::Duration history_wait;
-  PeriodicTask pump_step, catch_up_step, sweep_step, feed_step, stats_step, history_step;
+  PeriodicTask pump_step, catch_up_step, sweep_step, dependency_step, feed_step, stats_step, history_step;
 };
 
 absl::Status TaskQueueApp::AddTo(app::Process& process, const config::v1::TaskQueueSettings& settings) {
@@ -266,6 +283,7 @@ absl::Status TaskQueueApp::Start() {
   parts_->pump_step.Start();
   parts_->catch_up_step.Start();
   parts_->sweep_step.Start();
+  parts_->dependency_step.Start();
   parts_->feed_step.Start();
   parts_->stats_step.Start();
   return absl::OkStatus();
@@ -273,8 +291,8 @@ absl::Status TaskQueueApp::Start() {
 
 void TaskQueueApp::Stop() {
   parts_->history.Cancel();
-  for (PeriodicTask* step : {&parts_->stats_step, &parts_->feed_step, &parts_->sweep_step, &parts_->catch_up_step,
-                             &parts_->pump_step, &parts_->history_step}) {
+  for (PeriodicTask* step : {&parts_->stats_step, &parts_->feed_step, &parts_->dependency_step, &parts_->sweep_step,
+                             &parts_->catch_up_step, &parts_->pump_step, &parts_->history_step}) {
     step->Stop();
   }
   parts_->reading.Stop();

@@ -121,7 +121,9 @@ absl::StatusOr<Command> ToCommand(const v1::Conclusion& item) {
   SY_ASSIGN_OR_RETURN(Command command, Begin(item));
   command.what = Conclude{.generation = Generation(item.generation()),
                           .verdict = static_cast<Verdict>(item.verdict()),
-                          .failure = ToFailure(item.failure())};
+                          .failure = ToFailure(item.failure()),
+                          .message = item.message(),
+                          .permanent = item.permanent()};
   return command;
 }
 

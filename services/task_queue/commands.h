@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "absl/time/time.h"
 #include "services/task_queue/task.h"
@@ -77,6 +78,10 @@ struct Conclude {
   Generation generation{};
   Verdict verdict = Verdict::kFailed;
   Failure failure;
+  // For people, instead of the failure's.
+  std::string message;
+  // The same would fail again: no retry.
+  bool permanent = false;
 };
 
 // By scheduler or router; kNone puts the task back into the offer.
@@ -112,10 +117,15 @@ struct AgentLost {
   Generation generation{};
   std::string cause;
 };
+// Tasks that this one may wait for.
+struct DependenciesEnded {
+  std::vector<EndedTask> ended;
+};
 
 struct Command {
   TaskId id;
-  std::variant<Assign, Report, Conclude, Hold, Cancel, Retry, Discard, PauseOne, ResumeOne, Answer, Due, AgentLost>
+  std::variant<Assign, Report, Conclude, Hold, Cancel, Retry, Discard, PauseOne, ResumeOne, Answer, Due, AgentLost,
+               DependenciesEnded>
       what;
 };
 

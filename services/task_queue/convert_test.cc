@@ -93,6 +93,15 @@ TEST(EnumTest, NumbersOfTheCoreAreThoseOfTheContract) {
   EXPECT_NUMBER(OnLost::kRetry, v1::ON_LOST_RETRY);
   EXPECT_NUMBER(OnLost::kDeadLetter, v1::ON_LOST_DEAD_LETTER);
 
+  ExpectSame(v1::DependencyRule_descriptor(), DependencyRule::kAll, DependencyRule::kAny);
+  EXPECT_NUMBER(DependencyRule::kAll, v1::DEPENDENCY_RULE_ALL);
+  EXPECT_NUMBER(DependencyRule::kAny, v1::DEPENDENCY_RULE_ANY);
+
+  ExpectSame(v1::OnDependencyFailure_descriptor(), OnDependencyFailure::kFail, OnDependencyFailure::kRun);
+  EXPECT_NUMBER(OnDependencyFailure::kFail, v1::ON_DEPENDENCY_FAILURE_FAIL);
+  EXPECT_NUMBER(OnDependencyFailure::kCancel, v1::ON_DEPENDENCY_FAILURE_CANCEL);
+  EXPECT_NUMBER(OnDependencyFailure::kRun, v1::ON_DEPENDENCY_FAILURE_RUN);
+
   ExpectSame(v1::AttemptOutcome_descriptor(), AttemptOutcome::kSucceeded, AttemptOutcome::kReleased);
   EXPECT_NUMBER(AttemptOutcome::kSucceeded, v1::ATTEMPT_OUTCOME_SUCCEEDED);
   EXPECT_NUMBER(AttemptOutcome::kFailed, v1::ATTEMPT_OUTCOME_FAILED);
@@ -279,6 +288,23 @@ TEST(SpecConvertTest, KeepsTheRequirementsOfACommandSmall) {
   EXPECT_LT(task.record.matching.size(), 12u);
 }
 
+TEST(SpecConvertTest, AnAgentIsACapabilityAndWithAModelOfTheRoutersAnother) {
+  const auto needs = [](const char* text) {
+    v1::TaskSpec spec = Read<v1::TaskSpec>(text);
+    ApplyDefaults(&spec);
+    NewTask task;
+    FillFromSpec(spec, &task);
+    v1::ReadyTask matching;
+    EXPECT_TRUE(matching.ParseFromString(task.record.matching));
+    return std::vector<std::string>(matching.capabilities().begin(), matching.capabilities().end());
+  };
+  EXPECT_THAT(needs("external { agent: 'claude' instruction: 'x' } capabilities: 'gpu'"),
+              ::testing::ElementsAre("gpu", "external:claude"));
+  EXPECT_THAT(needs("external { agent: 'claude' instruction: 'x' } model_pin { model: 'm' }"),
+              ::testing::ElementsAre("external-model:claude"));
+  EXPECT_THAT(needs("prompt { instruction: 'x' }"), ::testing::IsEmpty());
+}
+
 StoredTask Finished(const std::string& report_text) {
   const auto command = ToCommand(Read<v1::TaskReport>("task_id: '$ID' generation: 1 agent_id: 'a' " + report_text));
   EXPECT_TRUE(command.ok()) << command.status();
@@ -296,8 +322,8 @@ StoredTask Finished(const std::string& report_text) {
 
 TEST(TaskConvertTest, GivesBackResultAndUsageAsReported) {
   StoredTask task = Finished(
-      "evidence { result { summary: 's' output: 'o' evidence: 'e' exit_code: 0 usage { model: 'm' input_tokens: 5 } } "
-      "}");
+      "evidence { result { summary: 's' output: 'o' evidence: 'e' exit_code: 0 usage { model: 'm' input_tokens: 5 } "
+      "checks: 'c' state_summary: 'left' } }");
   EXPECT_EQ(task.record.model, "m");
   task.record.history.push_back({.generation = Generation(1),
                                  .agent = "a",
@@ -318,6 +344,8 @@ TEST(TaskConvertTest, GivesBackResultAndUsageAsReported) {
       summary: "s"
       output: "o"
       evidence: "e"
+      checks: "c"
+      state_summary: "left"
       usage { model: "m" input_tokens: 5 }
     }
     history {
@@ -433,10 +461,13 @@ TEST(CommandConvertTest, ReadsAssignmentsVerdictsAndHolds) {
   EXPECT_EQ(given.route_summary, "s");
 
   const auto conclude = ToCommand(Read<v1::Conclusion>(
-      "task_id: '$ID' generation: 2 verdict: VERDICT_PARTIAL failure { reason: 'X' message: 'm' }"));
+      "task_id: '$ID' generation: 2 verdict: VERDICT_PARTIAL failure { reason: 'X' message: 'm' } message: 'w' "
+      "permanent: true"));
   ASSERT_TRUE(conclude.ok()) << conclude.status();
   EXPECT_EQ(std::get<Conclude>(conclude->what).verdict, Verdict::kPartial);
   EXPECT_EQ(std::get<Conclude>(conclude->what).failure, (Failure{"X", "m"}));
+  EXPECT_EQ(std::get<Conclude>(conclude->what).message, "w");
+  EXPECT_TRUE(std::get<Conclude>(conclude->what).permanent);
 
   const auto hold = ToCommand(Read<v1::Hold>("task_id: '$ID' reason: HOLD_REASON_NO_ROUTE message: 'm'"));
   ASSERT_TRUE(hold.ok()) << hold.status();

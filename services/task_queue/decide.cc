@@ -153,7 +153,7 @@ Outcome On(const Conclude& conclude, const TaskId& id, Life& life) {
     }
     return WrongState(id, record.state, "VERIFYING");
   }
-  life.Judge(conclude.verdict, conclude.failure);
+  life.Judge(conclude);
   return Answered{record.state};
 }
 
@@ -165,6 +165,9 @@ Outcome On(const Hold& hold, const TaskId& id, Life& life) {
   if (record.hold == HoldReason::kPaused) return WrongState(id, record.state, "a task that is not paused");
   if (record.hold == HoldReason::kDelayed || record.hold == HoldReason::kBackoff) {
     return WrongState(id, record.state, "a task whose time has come");
+  }
+  if (record.hold == HoldReason::kDependency && !record.awaits.empty()) {
+    return WrongState(id, record.state, "a task that waits for no other");
   }
   const bool offers = hold.reason == HoldReason::kNone;
   if (record.hold == hold.reason && (offers || record.hold_until == hold.until)) return Unchanged(record);
@@ -249,7 +252,13 @@ Outcome On(const AgentLost& lost, const TaskId& id, Life& life) {
   return Answered{record.state};
 }
 
-Outcome On(const Due&, const TaskId& id, Life& life) {
+Outcome On(const DependenciesEnded& news, const TaskId&, Life& life) {
+  const TaskRecord& record = life.record();
+  if (record.state != TaskState::kQueued || record.awaits.empty() || !life.Settle(news.ended)) return Unchanged(record);
+  return Answered{record.state};
+}
+
+Outcome On(const Due&, const TaskId&, Life& life) {
   if (!life.ActOnDue()) return Unchanged(life.record());
   return Answered{life.record().state};
 }
@@ -267,10 +276,12 @@ absl::StatusOr<Answered> Decide(const Rules& rules, const Command& command, absl
   return outcome;
 }
 
-void Begin(absl::Time start_time, absl::Time now, TaskRecord& record) {
+void Begin(absl::Time start_time, absl::Time now, TaskRecord& record, const std::vector<EndedTask>& ended) {
   const Rules unused;
   Life life(unused, now, record);
+  life.TakeEnds(ended);
   life.Submit(start_time);
+  life.EndIfDependenciesFailed();
   record.revision = 1;
 }
 

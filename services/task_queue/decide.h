@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -23,8 +24,9 @@ struct Answered {
 // leaves the record as it was. Every change leads along a legal transition and adds one to the revision.
 absl::StatusOr<Answered> Decide(const Rules& rules, const Command& command, absl::Time now, TaskRecord& record);
 
-// The record of a new task with its first events: READY at once, or HELD until `start_time`.
-void Begin(absl::Time start_time, absl::Time now, TaskRecord& record);
+// The record of a new task with its first events: READY at once, or HELD until `start_time` or for other tasks. `ended`
+// are those of them that have ended already; the new task may be over at once on that account.
+void Begin(absl::Time start_time, absl::Time now, TaskRecord& record, const std::vector<EndedTask>& ended = {});
 
 // When the next time limit of the record passes; InfiniteFuture when none is set.
 absl::Time DueTime(const Rules& rules, const TaskRecord& record);

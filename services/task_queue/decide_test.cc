@@ -220,6 +220,29 @@ TEST_F(DecideTest, AnswersRepeatedEvidenceAsTheFirstWhateverTheVerdict) {
   }
 }
 
+TEST_F(DecideTest, AVerdictMayComeWithWordsAndForbidAnotherAttempt) {
+  for (const bool permanent : {false, true}) {
+    Restart({.needs_verdict = true});
+    Start("a");
+    ASSERT_THAT(Say(Finished{}), IsOk());
+    ASSERT_THAT(Do(Conclude{.generation = Generation(1),
+                            .verdict = Verdict::kFailed,
+                            .failure = {"CHECK_FAILED", "red"},
+                            .message = "2 of 3 checks passed",
+                            .permanent = permanent}),
+                IsOk());
+    EXPECT_EQ(record_.state, permanent ? kDeadLetter : kQueued);
+    EXPECT_EQ(record_.timeline.back().message, "2 of 3 checks passed");
+    EXPECT_EQ(record_.failure, (Failure{"CHECK_FAILED", "red"}));
+  }
+  Restart({.needs_verdict = true});
+  Start("a");
+  ASSERT_THAT(Say(Finished{}), IsOk());
+  ASSERT_THAT(Do(Conclude{.generation = Generation(1), .verdict = Verdict::kSucceeded, .message = "unjudged"}), IsOk());
+  EXPECT_EQ(record_.timeline.back().message, "unjudged");
+  EXPECT_EQ(record_.failure, Failure());
+}
+
 TEST_F(DecideTest, AnswersRepeatedEvidenceAlsoWhenNoVerdictCame) {
   Restart({.needs_verdict = true});
   Start("a");

@@ -13,6 +13,8 @@ const std::vector<app::DoctorCheck>& DoctorChecks() {
       {"an owner has a session", &kDoctorOwnersWithoutSession},
       {"time limits that pass are acted upon", &kDoctorOverdue},
       {"a ready task stands where schedulers look", &kDoctorMisplacedReady},
+      {"what waits for others is held", &kDoctorWaits},
+      {"ends are told to what waits for them", &kDoctorMissedEnds},
       {"counts equal the rows", &kDoctorCounts},
       {"today and tomorrow have partitions", &kDoctorPartitions},
   };

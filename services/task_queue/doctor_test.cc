@@ -92,6 +92,21 @@ TEST_F(DoctorTest, FindsNothingWhereAllIsWell) {
   EXPECT_THAT(Findings(), IsEmpty());
 }
 
+TEST_F(DoctorTest, FindsAReadyTaskThatWaits) {
+  const TaskId id = Submit();
+  Break("INSERT INTO task_queue.dependency SELECT id, id FROM task_queue.ready");
+  ExpectOnly("what waits for others is held", id.ToString() + " is not held and waits for " + id.ToString());
+}
+
+TEST_F(DoctorTest, FindsATaskThatWaitsForWhatEndedLongAgo) {
+  const TaskId waiting = Held();
+  const TaskId ended = Done();
+  Break("INSERT INTO task_queue.dependency SELECT h.id, o.id FROM task_queue.held h, task_queue.outcome o");
+  EXPECT_THAT(Findings(), IsEmpty()) << "it may be told at this moment";
+  Break("UPDATE task_queue.outcome SET finish_time = finish_time - interval '1 hour'");
+  ExpectOnly("ends are told to what waits for them", waiting.ToString() + " waits for " + ended.ToString());
+}
+
 TEST_F(DoctorTest, FindsATaskThatIsHeldAndJudged) {
   const TaskId id = Held();
   Break("INSERT INTO task_queue.judging SELECT id, generation, revision, due, carry FROM task_queue.held");

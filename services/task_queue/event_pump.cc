@@ -34,7 +34,7 @@ absl::Status EventPump::Begin() {
   SY_ASSIGN_OR_RETURN(position_, store_.EventsEnd());
   // Rows of another life may bear the same revisions.
   if (!incarnation_.empty()) cache_.Clear();
-  watchers_.Begin(incarnation, position_);
+  hearers_.watchers.Begin(incarnation, position_);
   incarnation_ = incarnation;
   return absl::OkStatus();
 }
@@ -52,20 +52,29 @@ absl::StatusOr<bool> EventPump::Tick() {
   std::vector<TaskId> foreign_ready;
   for (const EventBatch& batch : page.batches) {
     for (const PublishedEvent& event : batch.events) {
-      if (IsWithdrawal(event.event)) {
-        directives_.Withdraw(event.task, event.event.generation, event.event.agent, event.event.cause);
-      }
       // What this process committed is in its cache, or was there and has moved on.
-      if (cache_.EraseOlder(event.task, event.event.ordinal) && IsReady(event.event)) {
-        foreign_ready.push_back(event.task);
-        if (event.event.kind != EventKind::kSubmitted) store_.Offered(event.task, RankOf(event));
-      }
+      Hear(event, cache_.EraseOlder(event.task, event.event.ordinal), foreign_ready);
     }
   }
-  if (!foreign_ready.empty() && ready_.readers() > 0) SY_RETURN_IF_ERROR(LearnReady(foreign_ready));
-  watchers_.Publish(page.batches);
+  if (!foreign_ready.empty() && hearers_.ready.readers() > 0) SY_RETURN_IF_ERROR(LearnReady(foreign_ready));
+  hearers_.watchers.Publish(page.batches);
   if (!page.batches.empty()) position_ = page.batches.back().position;
   return page.batches.size() == kBatchesPerPage;
+}
+
+void EventPump::Hear(const PublishedEvent& published, bool foreign, std::vector<TaskId>& foreign_ready) {
+  const TaskEvent& event = published.event;
+  if (IsWithdrawal(event)) {
+    hearers_.directives.Withdraw(published.task, event.generation, event.agent, event.cause);
+  }
+  if (event.kind == EventKind::kSubmitted && event.hold == HoldReason::kDependency) {
+    hearers_.dependencies.SomebodyWaits();
+  }
+  if (!foreign) return;
+  if (event.kind == EventKind::kEvidence) hearers_.verifying.Push(published.task, event.generation);
+  if (!IsReady(event)) return;
+  foreign_ready.push_back(published.task);
+  if (event.kind != EventKind::kSubmitted) store_.Offered(published.task, RankOf(published));
 }
 
 absl::Status EventPump::LearnReady(const std::vector<TaskId>& ids) {
@@ -77,10 +86,10 @@ absl::Status EventPump::LearnReady(const std::vector<TaskId>& ids) {
   for (LoadedTask& record : records) {
     if (!record.ok()) LogError("a ready task cannot be offered", {{"status", record.status()}});
     if (!record.ok() || !record->has_value() || (*record)->stage() != Stage::kReady) continue;
-    ready_.Push(**record);
+    hearers_.ready.Push(**record);
     cache_.Put(std::make_shared<const TaskRecord>(**std::move(record)));
   }
-  ready_.Flush();
+  hearers_.ready.Flush();
   return absl::OkStatus();
 }
 

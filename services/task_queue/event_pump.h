@@ -8,10 +8,12 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "services/task_queue/dependency_desk.h"
 #include "services/task_queue/directive_feed.h"
 #include "services/task_queue/ready_feed.h"
 #include "services/task_queue/record_cache.h"
 #include "services/task_queue/task_store.h"
+#include "services/task_queue/verifying_feed.h"
 #include "services/task_queue/watch_hub.h"
 
 namespace switchyard::task_queue {
@@ -20,8 +22,18 @@ namespace switchyard::task_queue {
 // step with a public Tick(). Not thread-safe, apart from lag().
 class EventPump final {
  public:
-  EventPump(TaskStore& store, RecordCache& cache, WatchHub& watchers, ReadyFeed& ready, DirectiveFeed& directives)
-      : store_(store), cache_(cache), watchers_(watchers), ready_(ready), directives_(directives) {}
+  // Who is told, each of what concerns it.
+  struct Hearers {
+    WatchHub& watchers;
+    ReadyFeed& ready;
+    DirectiveFeed& directives;
+    VerifyingFeed& verifying;
+    DependencyDesk& dependencies;
+  };
+
+  // Borrows all for its lifetime.
+  EventPump(TaskStore& store, RecordCache& cache, const Hearers& hearers)
+      : store_(store), cache_(cache), hearers_(hearers) {}
 
   // Reads one page; true when more is to be read at once. Begins, or begins anew after the database's life changed, at
   // the end of the log.
@@ -33,13 +45,13 @@ class EventPump final {
 
  private:
   absl::Status Begin();
+  // `foreign`: another replica committed it.
+  void Hear(const PublishedEvent& event, bool foreign, std::vector<TaskId>& foreign_ready);
   absl::Status LearnReady(const std::vector<TaskId>& ids);
 
   TaskStore& store_;
   RecordCache& cache_;
-  WatchHub& watchers_;
-  ReadyFeed& ready_;
-  DirectiveFeed& directives_;
+  const Hearers hearers_;
   // Empty before the first Begin.
   std::string incarnation_;
   EventPosition position_;

@@ -14,11 +14,13 @@
 #include "libs/testing/rpc_test_server.h"
 #include "libs/testing/status_matchers.h"
 #include "services/task_queue/decide.h"
+#include "services/task_queue/dependency_desk.h"
 #include "services/task_queue/directive_feed.h"
 #include "services/task_queue/event_pump.h"
 #include "services/task_queue/in_memory_task_store.h"
 #include "services/task_queue/inline_lanes.h"
 #include "services/task_queue/ready_feed.h"
+#include "services/task_queue/verifying_feed.h"
 #include "services/task_queue/watch_hub.h"
 #include "switchyard/task_queue/v1/task_ledger_service.grpc.pb.h"
 #include "switchyard/task_queue/v1/task_queue_service.grpc.pb.h"
@@ -32,6 +34,7 @@ using ::switchyard::testing::IsError;
 using ::switchyard::testing::IsOk;
 using ::switchyard::testing::RpcTestServer;
 using ::testing::Contains;
+using ::testing::ElementsAre;
 using ::testing::ElementsAreArray;
 using ::testing::IsEmpty;
 
@@ -58,8 +61,19 @@ class Tasks final : public v1::TaskQueueService::CallbackService {
 
 class Ledger final : public v1::TaskLedgerService::CallbackService {
  public:
-  Ledger(rpc::CallGate& gate, ReadyFeed& ready, DirectiveFeed& directives)
-      : rpc_(gate, v1::TaskLedgerService::service_full_name()), ready_(ready), directives_(directives) {}
+  Ledger(rpc::CallGate& gate, ReadyFeed& ready, DirectiveFeed& directives, VerifyingFeed& verifying)
+      : rpc_(gate, v1::TaskLedgerService::service_full_name()),
+        ready_(ready),
+        directives_(directives),
+        verifying_(verifying) {}
+
+  grpc::ServerWriteReactor<v1::WatchVerifyingResponse>* WatchVerifying(
+      grpc::CallbackServerContext* context, const v1::WatchVerifyingRequest* request) override {
+    return rpc_.Stream<v1::WatchVerifyingResponse>(
+        context, watch_verifying_, request, {.max_messages = 16, .max_bytes = 1u << 20},
+        [this](const rpc::CallContext&, const v1::WatchVerifyingRequest& request,
+               std::shared_ptr<VerifyingFeed::Stream> stream) { return verifying_.Open(request, std::move(stream)); });
+  }
 
   grpc::ServerWriteReactor<v1::WatchReadyResponse>* WatchReady(grpc::CallbackServerContext* context,
                                                                const v1::WatchReadyRequest* request) override {
@@ -80,6 +94,8 @@ class Ledger final : public v1::TaskLedgerService::CallbackService {
   rpc::Handlers rpc_;
   ReadyFeed& ready_;
   DirectiveFeed& directives_;
+  VerifyingFeed& verifying_;
+  const rpc::Method& watch_verifying_ = rpc_.Find("WatchVerifying");
   const rpc::Method& watch_ready_ = rpc_.Find("WatchReady");
   const rpc::Method& watch_directives_ = rpc_.Find("WatchDirectives");
 };
@@ -112,11 +128,16 @@ class FeedsTest : public ::testing::Test {
 
   void MakeHub(WatchHub::Limits limits) {
     hub_.emplace(store_, clock_, limits);
-    pump_.emplace(store_, cache_, *hub_, ready_, directives_);
+    pump_.emplace(store_, cache_,
+                  EventPump::Hearers{.watchers = *hub_,
+                                     .ready = ready_,
+                                     .directives = directives_,
+                                     .verifying = verifying_,
+                                     .dependencies = dependencies_});
   }
   void Start() {
     tasks_.emplace(server_.gate(), *hub_);
-    ledger_.emplace(server_.gate(), ready_, directives_);
+    ledger_.emplace(server_.gate(), ready_, directives_, *verified_by_);
     server_.Register(*tasks_, v1::TaskQueueService::service_full_name());
     server_.Register(*ledger_, v1::TaskLedgerService::service_full_name());
     server_.Start();
@@ -160,6 +181,33 @@ class FeedsTest : public ::testing::Test {
     return id;
   }
 
+  // Submitted and worked on: a verdict is all that it waits for.
+  TaskId ToBeJudged() {
+    Submission submission;
+    submission.task.record.policy.needs_verdict = true;
+    TaskId id;
+    lanes_.Submit(std::move(submission), [&](absl::StatusOr<Submitted> submitted) { id = submitted->id; });
+    Do({id, Assign{.agent = "a", .session_epoch = session_.epoch}});
+    Do({id, Report{.generation = Generation(1), .agent = "a", .session_epoch = session_.epoch, .what = Finished{}}});
+    return id;
+  }
+  Reading<v1::WatchVerifyingResponse> WatchVerifying() {
+    Reading<v1::WatchVerifyingResponse> reading{Context("service-token"), nullptr};
+    const std::size_t before = verified_by_->readers();
+    reading.reader = ledger_stub_->WatchVerifying(reading.context.get(), {});
+    while (verified_by_->readers() == before) std::this_thread::yield();
+    return reading;
+  }
+  static std::vector<std::string> IdsOf(const v1::WatchVerifyingResponse& message) {
+    std::vector<std::string> ids;
+    for (const v1::VerifyingTask& task : message.tasks()) ids.push_back(task.task_id());
+    return ids;
+  }
+  void NextRound() {
+    clock_.Advance(absl::Seconds(5));
+    EXPECT_THAT(verifying_.Tick(), IsOk());
+  }
+
   FakeClock clock_;
   FakeIdSource ids_{clock_};
   const Rules rules_;
@@ -171,6 +219,10 @@ class FeedsTest : public ::testing::Test {
   InlineExecutor inline_;
   ReadyFeed ready_{store_, cache_, inline_};
   DirectiveFeed directives_{store_, /*per_tick=*/2};
+  VerifyingFeed verifying_{store_, clock_, inline_, /*per_tick=*/2};
+  VerifyingFeed verifying_all_{store_, clock_, inline_, /*per_tick=*/5'000, /*round=*/absl::ZeroDuration()};
+  VerifyingFeed* verified_by_ = &verifying_;
+  DependencyDesk dependencies_{store_, lanes_, clock_};
   std::optional<WatchHub> hub_;
   std::optional<EventPump> pump_;
   std::optional<Tasks> tasks_;
@@ -326,6 +378,76 @@ TEST_F(FeedsTest, EachOfMoreDirectivesThanOneTickSendsHasItsTurn) {
   ASSERT_THAT(directives_.Tick(), IsOk());
   EXPECT_EQ(reading.Next().directives(0).task_id(), wanted[0]) << "and then again";
   reading.context->TryCancel();
+}
+
+TEST_F(FeedsTest, AVerifierIsToldAllFirstThenEachAsItCommits) {
+  Start();
+  std::vector<std::string> wanted;
+  for (int i = 0; i < 5; ++i) wanted.push_back(ToBeJudged().ToString());
+  auto reading = WatchVerifying();
+  std::vector<std::string> told;
+  while (told.size() < wanted.size()) {
+    for (const std::string& id : IdsOf(reading.Next())) told.push_back(id);
+  }
+  EXPECT_THAT(told, ElementsAreArray(wanted));
+  const TaskId later = ToBeJudged();
+  verifying_.Push(later, Generation(1));
+  const v1::WatchVerifyingResponse news = reading.Next();
+  EXPECT_THAT(IdsOf(news), ElementsAre(later.ToString()));
+  EXPECT_EQ(news.tasks(0).generation(), 1);
+  reading.context->TryCancel();
+}
+
+TEST_F(FeedsTest, WhatAwaitsAVerdictIsToldAgainUntilItHasOne) {
+  Start();
+  std::vector<TaskId> waiting;
+  for (int i = 0; i < 3; ++i) waiting.push_back(ToBeJudged());
+  auto reading = WatchVerifying();
+  for (std::size_t told = 0; told < waiting.size();) told += IdsOf(reading.Next()).size();
+  NextRound();
+  EXPECT_THAT(IdsOf(reading.Next()), ElementsAre(waiting[0].ToString(), waiting[1].ToString()));
+  ASSERT_THAT(verifying_.Tick(), IsOk());
+  EXPECT_THAT(IdsOf(reading.Next()), ElementsAre(waiting[2].ToString()));
+  ASSERT_THAT(verifying_.Tick(), IsOk()) << "and not before the next round";
+  Do({waiting[0], Conclude{.generation = Generation(1), .verdict = Verdict::kSucceeded}});
+  NextRound();
+  EXPECT_THAT(IdsOf(reading.Next()), ElementsAre(waiting[1].ToString(), waiting[2].ToString()));
+  ASSERT_THAT(verifying_.Tick(), IsOk());
+  // Older than all that is told now, as one that was retried is.
+  clock_.Advance(absl::Hours(1));
+  const TaskId young = ToBeJudged();
+  for (const TaskId& id : {waiting[1], waiting[2]}) {
+    Do({id, Conclude{.generation = Generation(1), .verdict = Verdict::kFailed, .failure = {"CHECK", ""}}});
+  }
+  NextRound();
+  EXPECT_THAT(IdsOf(reading.Next()), ElementsAre(young.ToString()));
+  Do({waiting[1], Assign{.seen = Generation(1), .agent = "a", .session_epoch = session_.epoch}});
+  Do({waiting[1],
+      Report{.generation = Generation(2), .agent = "a", .session_epoch = session_.epoch, .what = Finished{}}});
+  verifying_.Push(waiting[1], Generation(2));
+  EXPECT_THAT(IdsOf(reading.Next()), ElementsAre(waiting[1].ToString()));
+  NextRound();
+  EXPECT_THAT(IdsOf(reading.Next()), ElementsAre(waiting[1].ToString(), young.ToString()));
+  reading.context->TryCancel();
+}
+
+TEST_F(FeedsTest, AVerifierHearsWhatAnotherReplicaCommitted) {
+  Start();
+  auto reading = WatchVerifying();
+  const TaskId id = ToBeJudged();
+  cache_.Clear();
+  ASSERT_THAT(pump_->Tick(), IsOk());
+  EXPECT_THAT(IdsOf(reading.Next()), ElementsAre(id.ToString()));
+  reading.context->TryCancel();
+}
+
+TEST_F(FeedsTest, AVerifierThatDoesNotReadIsToldThatItsFeedOverran) {
+  verified_by_ = &verifying_all_;
+  Start();
+  for (int i = 0; i < 1'000; ++i) ToBeJudged();
+  auto reading = WatchVerifying();
+  for (int i = 0; i < 2'000; ++i) ASSERT_THAT(verifying_all_.Tick(), IsOk());
+  EXPECT_THAT(reading.End(), IsError("VERIFYING_FEED_OVERRUN"));
 }
 
 }  // namespace

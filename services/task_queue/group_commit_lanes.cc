@@ -99,8 +99,11 @@ template <class Result>
 void GroupCommitLanes::Conclude(Outcome<Result>& outcome) {
   if (outcome.result.ok()) {
     deps_.queue.Learn(*outcome.result);
-    const auto& record = outcome.result->record;
-    if (record != nullptr && record->stage() == Stage::kReady) deps_.ready.Push(*record);
+    if (const auto& record = outcome.result->record; record != nullptr) {
+      if (record->stage() == Stage::kReady) deps_.ready.Push(*record);
+      if (record->stage() == Stage::kJudging) deps_.verifying.Push(record->id, record->generation);
+      deps_.dependencies.Committed(*record);
+    }
   }
   if (outcome.last) {
     deps_.ready.Flush();

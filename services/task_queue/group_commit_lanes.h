@@ -8,11 +8,13 @@
 #include "libs/base/random.h"
 #include "libs/pg/group_commit.h"
 #include "libs/telemetry/metrics.h"
+#include "services/task_queue/dependency_desk.h"
 #include "services/task_queue/postgres_task_batch.h"
 #include "services/task_queue/ready_feed.h"
 #include "services/task_queue/task_lanes.h"
 #include "services/task_queue/task_queue.h"
 #include "services/task_queue/task_queue_meter.h"
+#include "services/task_queue/verifying_feed.h"
 
 namespace switchyard::task_queue {
 
@@ -28,6 +30,8 @@ class GroupCommitLanes final : public TaskLanes {
     // Told about every command, whoever gave it.
     TaskQueueMeter& meter;
     TaskStore& store;
+    VerifyingFeed& verifying;
+    DependencyDesk& dependencies;
     // A batch was committed: there is news in the log.
     std::function<void()> on_commit;
   };

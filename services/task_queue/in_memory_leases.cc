@@ -1,5 +1,6 @@
-// The parts of the in-memory store that are about sessions, shards, pauses and events.
+// The parts of the in-memory store that are about sessions, feeds, shards, pauses and events.
 #include <algorithm>
+#include <tuple>
 
 #include "libs/base/status_macros.h"
 #include "services/task_queue/in_memory_task_store.h"
@@ -82,6 +83,43 @@ absl::StatusOr<std::vector<TaskRecord>> InMemoryTaskStore::WithDirectives(const 
     if (record.cancel_requested || !record.answer.empty()) records.push_back(record);
   }
   return records;
+}
+
+absl::StatusOr<std::vector<JudgingTask>> InMemoryTaskStore::ScanJudging(const TaskId& after, int limit) {
+  MutexLock lock(mutex_);
+  SY_RETURN_IF_ERROR(CheckPresent());
+  std::vector<JudgingTask> tasks;
+  for (auto id = judging_.upper_bound(after); id != judging_.end() && static_cast<int>(tasks.size()) < limit; ++id) {
+    tasks.push_back({*id, rows_.at(*id).task.record.generation});
+  }
+  return tasks;
+}
+
+absl::StatusOr<std::vector<Wait>> InMemoryTaskStore::ScanWaits(const Wait& after, int limit) {
+  MutexLock lock(mutex_);
+  SY_RETURN_IF_ERROR(CheckPresent());
+  std::vector<Wait> waits;
+  for (auto wait = waits_.upper_bound(after); wait != waits_.end() && static_cast<int>(waits.size()) < limit; ++wait) {
+    waits.push_back(*wait);
+  }
+  return waits;
+}
+
+absl::StatusOr<std::vector<Wait>> InMemoryTaskStore::WaitsFor(absl::Span<const TaskId> awaited, const Wait& after,
+                                                              int limit) {
+  MutexLock lock(mutex_);
+  SY_RETURN_IF_ERROR(CheckPresent());
+  std::vector<Wait> waits;
+  const auto by_awaited = [](const Wait& a, const Wait& b) {
+    return std::tie(a.awaited, a.task) < std::tie(b.awaited, b.task);
+  };
+  for (const Wait& wait : waits_) {
+    const bool asked = std::find(awaited.begin(), awaited.end(), wait.awaited) != awaited.end();
+    if (asked && by_awaited(after, wait)) waits.push_back(wait);
+  }
+  std::sort(waits.begin(), waits.end(), by_awaited);
+  if (static_cast<int>(waits.size()) > limit) waits.resize(std::max(limit, 0));
+  return waits;
 }
 
 absl::StatusOr<std::vector<ShardLease>> InMemoryTaskStore::AcquireShards(std::string_view owner, int want,

@@ -14,6 +14,8 @@
 namespace switchyard::task_queue {
 namespace {
 
+constexpr TaskId kHighest{Uuid({255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255})};
+
 absl::Status Unavailable(std::string_view message) {
   return MakeError(absl::StatusCode::kUnavailable, "DATABASE_UNAVAILABLE", message);
 }
@@ -112,6 +114,17 @@ class InMemoryTaskStore::Batch final : public TaskBatch {
       specs.push_back(row == nullptr ? GivenSpec() : GivenSpec{row->task.spec, row->task.traceparent});
     }
     return specs;
+  }
+
+  absl::StatusOr<std::vector<Standing>> Standings(absl::Span<const TaskId> ids) override {
+    MutexLock lock(store_.mutex_);
+    SY_RETURN_IF_ERROR(store_.CheckPresent());
+    std::vector<Standing> standings;
+    for (const TaskId& id : ids) {
+      const Row* row = FindRow(id);
+      standings.push_back(row == nullptr ? Standing::kUnknown : StandingOf(row->task.record.state));
+    }
+    return standings;
   }
 
  private:
@@ -215,6 +228,8 @@ void InMemoryTaskStore::Unindex(const Row& row) {
   ready_.erase({record.rank(), record.id});
   due_.erase({row.due, record.id});
   owned_.erase(record.id);
+  judging_.erase(record.id);
+  waits_.erase(waits_.lower_bound({record.id, TaskId()}), waits_.upper_bound({record.id, kHighest}));
 }
 
 void InMemoryTaskStore::Put(Row row) {
@@ -225,6 +240,10 @@ void InMemoryTaskStore::Put(Row row) {
   if (stored != rows_.end()) Unindex(stored->second);
   if (stage == Stage::kReady) ready_.insert({record.rank(), record.id});
   if (stage == Stage::kRunning) owned_.insert(record.id);
+  if (stage == Stage::kJudging) judging_.insert(record.id);
+  for (const Awaited& awaited : record.awaits) {
+    if (!awaited.failed) waits_.insert({record.id, awaited.task});
+  }
   if (row.due != absl::InfiniteFuture()) due_.insert({row.due, record.id});
   if (stage == Stage::kDone && !was_done) ++done_[static_cast<int>(record.lane) - 1];
   const TaskId id = record.id;

@@ -61,6 +61,10 @@ class InMemoryTaskStore final : public TaskStore {
   absl::StatusOr<std::vector<StoredTask>> OwnedBy(absl::Span<const std::string> agents) override;
   absl::StatusOr<std::vector<TaskRecord>> WithDirectives(const TaskId& after, int limit) override;
 
+  absl::StatusOr<std::vector<JudgingTask>> ScanJudging(const TaskId& after, int limit) override;
+  absl::StatusOr<std::vector<Wait>> ScanWaits(const Wait& after, int limit) override;
+  absl::StatusOr<std::vector<Wait>> WaitsFor(absl::Span<const TaskId> awaited, const Wait& after, int limit) override;
+
   absl::StatusOr<std::vector<ShardLease>> AcquireShards(std::string_view owner, int want, absl::Time now,
                                                         absl::Time expire) override;
   absl::Status ReleaseShards(std::string_view owner) override;
@@ -112,10 +116,13 @@ class InMemoryTaskStore final : public TaskStore {
   int committed_batches_ ABSL_GUARDED_BY(mutex_) = 0;
   std::map<TaskId, Row> rows_ ABSL_GUARDED_BY(mutex_);
   std::map<RequestKey, Request> requests_ ABSL_GUARDED_BY(mutex_);
-  // Indexes of rows_: (rank, id) of what is ready, (due, id) of what has a limit, ids of what agents own.
+  // Indexes of rows_: (rank, id) of what is ready, (due, id) of what has a limit, ids of what agents own and of what is
+  // judged, who waits for whom.
   std::set<std::pair<int, TaskId>> ready_ ABSL_GUARDED_BY(mutex_);
   std::set<std::pair<absl::Time, TaskId>> due_ ABSL_GUARDED_BY(mutex_);
   std::set<TaskId> owned_ ABSL_GUARDED_BY(mutex_);
+  std::set<TaskId> judging_ ABSL_GUARDED_BY(mutex_);
+  std::set<Wait> waits_ ABSL_GUARDED_BY(mutex_);
   std::array<std::int64_t, kLaneCount> done_ ABSL_GUARDED_BY(mutex_) = {};
   std::map<std::string, Agent, std::less<>> agents_ ABSL_GUARDED_BY(mutex_);
   std::array<Shard, kShardCount> shards_ ABSL_GUARDED_BY(mutex_);

@@ -16,6 +16,8 @@ constexpr std::size_t kProgressBytes = 1 * kKibibyte;
 constexpr std::size_t kReasonBytes = 1 * kKibibyte;
 constexpr std::size_t kOutputBytes = 64 * kKibibyte;
 constexpr std::size_t kEvidenceBytes = 256 * kKibibyte;
+constexpr std::size_t kChecksBytes = 256 * kKibibyte;
+constexpr std::size_t kStateSummaryBytes = 16 * kKibibyte;
 constexpr int kMaxOutputs = 32;
 constexpr int kMaxWindow = 10000;
 constexpr absl::Duration kMaxRetryAfter = absl::Hours(1);
@@ -55,6 +57,8 @@ void CheckResult(const FieldPath& path, const v1::TaskResult& result, FaultList&
   CheckText(path.Field("summary"), result.summary(), kMessageBytes, faults);
   CheckText(path.Field("output"), result.output(), kOutputBytes, faults);
   CheckBytes(path.Field("evidence"), result.evidence(), kEvidenceBytes, faults);
+  CheckBytes(path.Field("checks"), result.checks(), kChecksBytes, faults);
+  CheckText(path.Field("state_summary"), result.state_summary(), kStateSummaryBytes, faults);
   if (result.has_usage()) CheckUsage(path.Field("usage"), result.usage(), faults);
   const FieldPath outputs = path.Field("outputs");
   int left = CheckCount(outputs, result.outputs_size(), kMaxOutputs, faults);
@@ -161,6 +165,11 @@ Violations Validate(const v1::AssignTasksRequest& request) {
   return OneBatch("assignments", request.assignments(), kMaxBatch);
 }
 Violations Validate(const v1::ReportTasksRequest& request) { return OneBatch("reports", request.reports(), kMaxBatch); }
+Violations Validate(const v1::ReadVerifyingRequest& request) {
+  FaultList faults;
+  CheckTask(FieldPath(""), request.task_id(), request.generation(), 1, faults);
+  return std::move(faults).Take();
+}
 Violations Validate(const v1::ConcludeTasksRequest& request) {
   return OneBatch("conclusions", request.conclusions(), kMaxBatch);
 }
@@ -244,6 +253,7 @@ void CheckItem(const v1::Conclusion& item, FaultList& faults) {
   CheckTask(FieldPath(""), item.task_id(), item.generation(), 1, faults);
   CheckEnum(FieldPath("verdict"), item.verdict(), v1::Verdict_IsValid, false, faults);
   if (item.has_failure()) CheckFailure(FieldPath("failure"), item.failure(), faults);
+  CheckText(FieldPath("message"), item.message(), kReasonBytes, faults);
 }
 
 void CheckItem(const v1::Hold& item, FaultList& faults) {
@@ -251,6 +261,9 @@ void CheckItem(const v1::Hold& item, FaultList& faults) {
   CheckEnum(FieldPath("reason"), item.reason(), v1::HoldReason_IsValid, false, faults);
   if (item.reason() == v1::HOLD_REASON_PAUSED) {
     faults.Add(FieldPath("reason"), "PAUSED is for people; use PauseQueue");
+  }
+  if (item.reason() == v1::HOLD_REASON_DEPENDENCY) {
+    faults.Add(FieldPath("reason"), "DEPENDENCY follows from the task's specification");
   }
   if (item.has_until()) CheckTime(FieldPath("until"), item.until(), absl::InfiniteFuture(), faults);
   CheckText(FieldPath("message"), item.message(), kReasonBytes, faults);

@@ -17,6 +17,7 @@ Violations Validate(const v1::ReadTaskRequest& request);
 Violations Validate(const v1::WatchDirectivesRequest& request);
 Violations Validate(const v1::AssignTasksRequest& request);
 Violations Validate(const v1::ReportTasksRequest& request);
+Violations Validate(const v1::ReadVerifyingRequest& request);
 Violations Validate(const v1::ConcludeTasksRequest& request);
 Violations Validate(const v1::HoldTasksRequest& request);
 Violations Validate(const v1::ConfirmGenerationRequest& request);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "services/task_queue/task_queue_errors.h"
 
 namespace switchyard::task_queue {
 namespace {
@@ -100,8 +101,11 @@ void Life::Submit(absl::Time start_time) {
   if (start_time > now_) {
     record_.hold = HoldReason::kDelayed;
     record_.hold_until = start_time;
+  } else if (!record_.awaits.empty()) {
+    record_.hold = HoldReason::kDependency;
+    record_.hold_until = WaitsUntil();
   }
-  Tell(EventKind::kSubmitted, record_.hold == HoldReason::kNone ? "" : "DELAYED");
+  Tell(EventKind::kSubmitted, record_.hold == HoldReason::kNone ? "" : NameOf(record_.hold), WaitText());
 }
 
 void Life::Offer(std::string_view cause) {
@@ -129,10 +133,11 @@ void Life::Unpause() {
   const auto before = std::find_if(record_.timeline.rbegin(), record_.timeline.rend(),
                                    [](const TaskEvent& event) { return event.hold != HoldReason::kPaused; });
   const HoldReason interrupted = before == record_.timeline.rend() ? HoldReason::kNone : before->hold;
-  if (interrupted != HoldReason::kNone && record_.hold_until > now_) {
+  const bool timed = interrupted != HoldReason::kNone && interrupted != HoldReason::kDependency;
+  if (timed && record_.hold_until > now_) {
     HoldFor(interrupted, record_.hold_until, "RESUMED", "");
   } else {
-    Offer("RESUMED");
+    OfferOrWait("RESUMED");
   }
 }
 
@@ -356,9 +361,10 @@ void Life::StoreAnswer() {
   if (awaits_answer_) record_.history.back().answered = record_.state;
 }
 
-void Life::Judge(Verdict verdict, const Failure& failure) {
+void Life::Judge(const Conclude& conclude) {
+  const Failure& failure = conclude.failure;
   ++record_.attempts;
-  switch (verdict) {
+  switch (conclude.verdict) {
     case Verdict::kSucceeded:
       CloseAttempt(AttemptOutcome::kSucceeded, true, {});
       End(TaskState::kSucceeded, "VERIFIED", {});
@@ -369,9 +375,14 @@ void Life::Judge(Verdict verdict, const Failure& failure) {
       break;
     case Verdict::kFailed:
       CloseAttempt(AttemptOutcome::kVerificationFailed, true, failure);
-      RetryOrGiveUp("VERIFICATION_FAILED", failure, false);
+      RetryOrGiveUp("VERIFICATION_FAILED", failure, conclude.permanent);
       break;
   }
+  Remark(conclude.message);
+}
+
+void Life::Remark(const std::string& message) {
+  if (!message.empty()) record_.timeline.back().message = message;
 }
 
 void Life::Revive() {
@@ -403,6 +414,7 @@ void Life::End(TaskState state, std::string_view cause, Failure failure) {
   record_.state = state;
   record_.hold = HoldReason::kNone;
   record_.hold_until = absl::InfiniteFuture();
+  record_.awaits.clear();
   record_.finish_time = now_;
   record_.failure = std::move(failure);
   Tell(EventKind::kFinished, cause, record_.failure.message);
@@ -431,7 +443,7 @@ bool Life::ActOnDue() {
     case Limit::Kind::kNone:
       return false;
     case Limit::Kind::kHoldEnds:
-      Offer("HOLD_ENDED");
+      OfferOrWait("HOLD_ENDED");
       break;
     case Limit::Kind::kTimeToLive:
       End(TaskState::kExpired, "TIME_TO_LIVE", {.reason = "TIME_TO_LIVE", .message = "it did not start in time"});

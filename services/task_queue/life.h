@@ -4,6 +4,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/time/time.h"
 #include "services/task_queue/commands.h"
@@ -41,6 +42,14 @@ class Life {
   absl::Time now() const { return now_; }
 
   void Submit(absl::Time start_time);
+  // Of the tasks that it waits for, some have ended; false when that is no news.
+  bool TakeEnds(const std::vector<EndedTask>& ended);
+  // The same, and what follows from it.
+  bool Settle(const std::vector<EndedTask>& ended);
+  // Ends what can never be met; false when there is hope.
+  bool EndIfDependenciesFailed();
+  // Into the offer, unless it waits for other tasks.
+  void OfferOrWait(std::string_view cause);
   void Offer(std::string_view cause);
   void HoldFor(HoldReason reason, absl::Time until, std::string_view cause, std::string_view message);
   void Pause(std::string_view reason);
@@ -67,7 +76,7 @@ class Life {
   void Refuse(Failure failure);
   // The agents may have learnt better.
   void ForgetRefusals();
-  void Judge(Verdict verdict, const Failure& failure);
+  void Judge(const Conclude& conclude);
   void Revive();
   void Discard(std::string_view reason);
   // Final, or the dead letter.
@@ -82,6 +91,11 @@ class Life {
   void StoreAnswer();
   // After a charged attempt: another one, or the dead letter.
   void RetryOrGiveUp(std::string_view cause, const Failure& failure, bool permanent);
+  // Says it with the event that was told last.
+  void Remark(const std::string& message);
+  absl::Time WaitsUntil() const;
+  // "waits for A, B and 4 more"; empty when it waits for nothing.
+  std::string WaitText() const;
   void LeaveAgent();
   void WaitBefore(absl::Duration wait, std::string_view cause, std::string_view message);
   void Avoid(const std::string& agent);

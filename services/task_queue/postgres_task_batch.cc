@@ -38,6 +38,7 @@ absl::StatusOr<std::vector<InsertOutcome>> PostgresTaskBatch::Insert(absl::Span<
     const TaskRecord& record = tasks[i].record;
     writes.AddTask(tasks[i]);
     writes.AddRow(record, std::max(DueTime(kNoRules, record), now));
+    writes.AddWaits(record);
     writes.AddEvents(record, record.timeline.size());
     writes.Count(record.lane, record.stage(), 1);
   }
@@ -115,6 +116,19 @@ absl::StatusOr<std::vector<GivenSpec>> PostgresTaskBatch::LoadSpecs(absl::Span<c
   return specs;
 }
 
+absl::StatusOr<std::vector<Standing>> PostgresTaskBatch::Standings(absl::Span<const TaskId> ids) {
+  std::vector<Standing> standings(ids.size(), Standing::kUnknown);
+  pg::UuidArray wanted;
+  for (const TaskId& id : ids) wanted.Append(id);
+  pg::Params params;
+  params.Add(wanted);
+  SY_ASSIGN_OR_RETURN(const pg::Result rows, session_.Execute(kStandings, params));
+  for (const pg::Row row : rows) {
+    if (!row.IsNull(1)) standings[row.Int64(0) - 1] = StandingOf(static_cast<TaskState>(row.Int64(1)));
+  }
+  return standings;
+}
+
 absl::StatusOr<std::vector<MoveOutcome>> PostgresTaskBatch::Apply(absl::Span<const Move> moves, absl::Time now) {
   std::vector<MoveOutcome> outcomes(moves.size(), MoveOutcome::kChanged);
   for (int stage = 0; stage < kStageCount; ++stage) {
@@ -131,6 +145,7 @@ absl::StatusOr<std::vector<MoveOutcome>> PostgresTaskBatch::Apply(absl::Span<con
     }
     const TaskRecord& record = *move.next;
     if (move.from != Stage::kRunning || record.stage() != Stage::kRunning) writes.AddRow(record, move.due);
+    writes.RemoveWaits(record.id, move.settled);
     writes.AddEvents(record, move.new_events);
     writes.Count(record.lane, move.from, -1);
     writes.Count(record.lane, record.stage(), 1);

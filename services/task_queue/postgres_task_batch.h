@@ -22,6 +22,7 @@ class PostgresTaskBatch final : public TaskBatch {
   absl::StatusOr<std::vector<std::optional<TaskRecord>>> Load(absl::Span<const TaskId> ids) override;
   absl::StatusOr<std::vector<MoveOutcome>> Apply(absl::Span<const Move> moves, absl::Time now) override;
   absl::StatusOr<std::vector<GivenSpec>> LoadSpecs(absl::Span<const TaskId> ids) override;
+  absl::StatusOr<std::vector<Standing>> Standings(absl::Span<const TaskId> ids) override;
 
  private:
   // Which of the request ids are new; the others are told apart into repeated and reused.

@@ -81,6 +81,10 @@ class PostgresTaskStore final : public TaskStore {
   absl::StatusOr<std::vector<StoredTask>> OwnedBy(absl::Span<const std::string> agents) override;
   absl::StatusOr<std::vector<TaskRecord>> WithDirectives(const TaskId& after, int limit) override;
 
+  absl::StatusOr<std::vector<JudgingTask>> ScanJudging(const TaskId& after, int limit) override;
+  absl::StatusOr<std::vector<Wait>> ScanWaits(const Wait& after, int limit) override;
+  absl::StatusOr<std::vector<Wait>> WaitsFor(absl::Span<const TaskId> awaited, const Wait& after, int limit) override;
+
   absl::StatusOr<std::vector<ShardLease>> AcquireShards(std::string_view owner, int want, absl::Time now,
                                                         absl::Time expire) override;
   absl::Status ReleaseShards(std::string_view owner) override;

@@ -25,6 +25,7 @@ std::size_t BytesOf(const TaskRecord& record) {
     bytes += agents->capacity() * sizeof(std::string);
     for (const std::string& agent : *agents) bytes += Beyond(agent);
   }
+  bytes += record.awaits.capacity() * sizeof(Awaited);
   bytes += record.history.capacity() * sizeof(Attempt);
   for (const Attempt& attempt : record.history) {
     bytes += Beyond(attempt.agent) + Beyond(attempt.failure) + Beyond(attempt.usage);

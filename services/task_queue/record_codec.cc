@@ -194,6 +194,8 @@ void EncodePolicy(const TaskPolicy& policy, std::int64_t base, rows::Policy* out
   if (policy.time_to_live != absl::InfiniteDuration()) {
     out->set_time_to_live(absl::ToInt64Microseconds(policy.time_to_live));
   }
+  out->set_dependency_rule(NumberUnless(DependencyRule::kAll, policy.dependency_rule));
+  out->set_on_dependency_failure(NumberUnless(OnDependencyFailure::kFail, policy.on_dependency_failure));
 }
 
 absl::Status DecodePolicy(const rows::Policy& in, std::int64_t base, TaskPolicy* policy) {
@@ -209,6 +211,32 @@ absl::Status DecodePolicy(const rows::Policy& in, std::int64_t base, TaskPolicy*
   policy->verification = DurationOf(in.verification());
   policy->complete_by = TimeOf(in.has_complete_by(), base, in.complete_by());
   policy->time_to_live = in.has_time_to_live() ? DurationOf(in.time_to_live()) : absl::InfiniteDuration();
+  SY_RETURN_IF_ERROR(GetOpenEnum(in.dependency_rule(), DependencyRule::kAll, &policy->dependency_rule));
+  return GetOpenEnum(in.on_dependency_failure(), OnDependencyFailure::kFail, &policy->on_dependency_failure);
+}
+
+void EncodeAwaits(const TaskRecord& record, std::int64_t base, rows::Record* out) {
+  for (const Awaited& awaited : record.awaits) {
+    rows::Awaited* to = out->add_awaits();
+    SetId(awaited.task, to->mutable_task());
+    to->set_any_end(awaited.any_end);
+    to->set_optional(awaited.optional);
+    if (const auto offset = OffsetOf(awaited.until, base)) to->set_until(*offset);
+    to->set_failed(awaited.failed);
+  }
+}
+
+absl::Status DecodeAwaits(const rows::Record& in, std::int64_t base, TaskRecord* record) {
+  record->awaits.resize(in.awaits_size());
+  for (int i = 0; i < in.awaits_size(); ++i) {
+    const rows::Awaited& from = in.awaits(i);
+    Awaited& awaited = record->awaits[i];
+    SY_RETURN_IF_ERROR(GetId(from.task(), &awaited.task));
+    awaited.any_end = from.any_end();
+    awaited.optional = from.optional();
+    awaited.until = TimeOf(from.has_until(), base, from.until());
+    awaited.failed = from.failed();
+  }
   return absl::OkStatus();
 }
 
@@ -283,6 +311,7 @@ void EncodeRest(const TaskRecord& record, std::int64_t base, rows::Record* out) 
   if (!IsEmpty(record.failure)) EncodeFailure(record.failure, out->mutable_failure());
   for (const std::string& agent : record.avoid_agents) out->add_avoid_agents(agent);
   for (const std::string& agent : record.refusing_agents) out->add_refusing_agents(agent);
+  EncodeAwaits(record, base, out);
   EncodeAttempts(record, base, out);
 }
 
@@ -307,6 +336,7 @@ absl::Status DecodeRest(rows::Record& in, std::int64_t base, TaskRecord* record)
   record->failure = {.reason = in.failure().reason(), .message = in.failure().message()};
   record->avoid_agents.assign(in.avoid_agents().begin(), in.avoid_agents().end());
   record->refusing_agents.assign(in.refusing_agents().begin(), in.refusing_agents().end());
+  SY_RETURN_IF_ERROR(DecodeAwaits(in, base, record));
   return DecodeAttempts(in, base, record);
 }
 

@@ -95,7 +95,12 @@ class RandomRecords {
     policy.complete_by = Time();
     policy.time_to_live = Span();
     policy.uses_model = Chance(2);
+    policy.dependency_rule = Any(DependencyRule::kAll, DependencyRule::kAny);
+    policy.on_dependency_failure = Any(OnDependencyFailure::kFail, OnDependencyFailure::kRun);
     return policy;
+  }
+  Awaited AnyAwaited() {
+    return {.task = Id(), .any_end = Chance(2), .optional = Chance(2), .until = Time(), .failed = Chance(2)};
   }
   TaskRecord Record() {
     TaskRecord record;
@@ -133,6 +138,7 @@ class RandomRecords {
     for (int i = Number(0, 3); i > 0; --i) record.history.push_back(AnyAttempt());
     for (int i = Number(0, 3); i > 0; --i) record.avoid_agents.push_back(Text());
     for (int i = Number(0, 3); i > 0; --i) record.refusing_agents.push_back(Text());
+    for (int i = Number(0, 3); i > 0; --i) record.awaits.push_back(AnyAwaited());
     for (int i = Number(0, 5); i > 0; --i) record.timeline.push_back(Event());
     record.omitted_events = Number(0, 3);
     return record;

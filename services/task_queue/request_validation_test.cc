@@ -126,6 +126,7 @@ TEST(LedgerValidationTest, ChecksSessionsShardsAndFeeds) {
               ElementsAre(Fault("shards[0]", "0 to 15, got 16"), Fault("window", "0 to 10000, got 10001")));
   EXPECT_THAT(Faults<v1::WatchDirectivesRequest>(""), IsEmpty());
   EXPECT_THAT(Faults<v1::ConfirmGenerationRequest>("task_id: '$ID'"), ElementsAre(Fault("generation", "got 0")));
+  EXPECT_THAT(Faults<v1::ReadVerifyingRequest>("task_id: '$ID'"), ElementsAre(Fault("generation", "got 0")));
 }
 
 TEST(LedgerValidationTest, ChecksItems) {
@@ -140,6 +141,8 @@ TEST(LedgerValidationTest, ChecksItems) {
   EXPECT_THAT(ItemFaults<v1::Conclusion>("task_id: '$ID' generation: 1"), ElementsAre(Fault("verdict", "must be set")));
   EXPECT_THAT(ItemFaults<v1::Hold>("task_id: '$ID' reason: HOLD_REASON_PAUSED"),
               ElementsAre(Fault("reason", "people")));
+  EXPECT_THAT(ItemFaults<v1::Hold>("task_id: '$ID' reason: HOLD_REASON_DEPENDENCY"),
+              ElementsAre(Fault("reason", "specification")));
   EXPECT_THAT(ItemFaults<v1::Hold>("task_id: '$ID'"), ElementsAre(Fault("reason", "must be set")));
 }
 
@@ -164,11 +167,19 @@ TEST(LedgerValidationTest, ChecksReports) {
   report.mutable_evidence()->mutable_result()->set_output(std::string(65537, 'x'));
   report.mutable_evidence()->mutable_result()->set_evidence(std::string(262145, 'x'));
   report.mutable_evidence()->mutable_result()->set_summary(std::string(4097, 'x'));
+  report.mutable_evidence()->mutable_result()->set_checks(std::string(262145, 'x'));
+  report.mutable_evidence()->mutable_result()->set_state_summary(std::string(16385, 'x'));
   FaultList list;
   CheckItem(report, list);
   EXPECT_THAT(std::move(list).Take(),
               ElementsAre(Fault("evidence.result.summary", "4096"), Fault("evidence.result.output", "65536"),
-                          Fault("evidence.result.evidence", "262144")));
+                          Fault("evidence.result.evidence", "262144"), Fault("evidence.result.checks", "262144"),
+                          Fault("evidence.result.state_summary", "16384")));
+  report = Read<v1::TaskReport>("task_id: '$ID' generation: 1 agent_id: 'a'");
+  report.mutable_evidence()->mutable_result()->set_state_summary("a\xc3(");
+  FaultList malformed;
+  CheckItem(report, malformed);
+  EXPECT_THAT(std::move(malformed).Take(), ElementsAre(Fault("evidence.result.state_summary", "UTF-8")));
 }
 
 TEST(RequestValidationTest, ChecksAnswers) {

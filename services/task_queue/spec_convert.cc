@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <string_view>
+#include <vector>
 
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
@@ -74,6 +75,10 @@ TaskPolicy PolicyOf(const v1::TaskSpec& spec) {
   if (spec.on_lost() == v1::ON_LOST_DEAD_LETTER) policy.on_lost = OnLost::kDeadLetter;
   policy.needs_verdict = spec.verdict_policy() == v1::VERDICT_POLICY_REQUIRED;
   policy.uses_model = spec.has_prompt() || spec.has_external();
+  if (spec.dependency_rule() == v1::DEPENDENCY_RULE_ANY) policy.dependency_rule = DependencyRule::kAny;
+  if (spec.on_dependency_failure() != v1::ON_DEPENDENCY_FAILURE_UNSPECIFIED) {
+    policy.on_dependency_failure = static_cast<OnDependencyFailure>(spec.on_dependency_failure());
+  }
   if (!spec.has_time_limits()) return policy;
   const v1::TimeLimits& limits = spec.time_limits();
   policy.accept = ToDuration(limits.accept());
@@ -86,10 +91,33 @@ TaskPolicy PolicyOf(const v1::TaskSpec& spec) {
   return policy;
 }
 
+// Dependencies in the order of the specification, then the task that is continued.
+std::vector<Awaited> AwaitsOf(const v1::TaskSpec& spec) {
+  std::vector<Awaited> awaits;
+  const auto add = [&awaits](const std::string& id) -> Awaited& {
+    Awaited& awaited = awaits.emplace_back();
+    if (const absl::StatusOr<TaskId> task = TaskId::Parse(id); task.ok()) awaited.task = *task;
+    return awaited;
+  };
+  for (const v1::Dependency& dependency : spec.dependencies()) {
+    Awaited& awaited = add(dependency.task_id());
+    awaited.optional = dependency.optional();
+    if (dependency.has_deadline()) awaited.until = ToTime(dependency.deadline());
+  }
+  if (!spec.continues_task_id().empty()) add(spec.continues_task_id()).any_end = true;
+  return awaits;
+}
+
 std::string MatchingOf(const v1::TaskSpec& spec) {
   thread_local v1::ReadyTask matching;
   matching.Clear();
   *matching.mutable_capabilities() = spec.capabilities();
+  if (spec.has_external()) {
+    // Executors offer "external:NAME" for each agent they have, and "external-model:NAME" where it takes a routed
+    // model.
+    const bool routed = spec.has_model_pin() || !spec.role().empty();
+    matching.add_capabilities((routed ? "external-model:" : "external:") + spec.external().agent());
+  }
   matching.set_task_type(spec.task_type());
   matching.set_role(spec.role());
   matching.set_complexity(spec.complexity());
@@ -136,6 +164,11 @@ void ApplyDefaults(v1::TaskSpec* spec) {
   if (spec->on_lost() == v1::ON_LOST_UNSPECIFIED) {
     spec->set_on_lost(spec->effects() == v1::EFFECTS_WORKSPACE ? v1::ON_LOST_RETRY : v1::ON_LOST_DEAD_LETTER);
   }
+  if (spec->dependencies().empty()) return;
+  if (spec->dependency_rule() == v1::DEPENDENCY_RULE_UNSPECIFIED) spec->set_dependency_rule(v1::DEPENDENCY_RULE_ALL);
+  if (spec->on_dependency_failure() == v1::ON_DEPENDENCY_FAILURE_UNSPECIFIED) {
+    spec->set_on_dependency_failure(v1::ON_DEPENDENCY_FAILURE_FAIL);
+  }
 }
 
 void FillFromSpec(const v1::TaskSpec& spec, NewTask* task) {
@@ -143,6 +176,7 @@ void FillFromSpec(const v1::TaskSpec& spec, NewTask* task) {
   task->record.project = spec.project();
   task->record.policy = PolicyOf(spec);
   task->record.matching = MatchingOf(spec);
+  task->record.awaits = AwaitsOf(spec);
   task->spec = spec.SerializeAsString();
   task->title = spec.title();
   task->task_type = spec.task_type();

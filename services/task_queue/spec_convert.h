@@ -14,12 +14,12 @@ namespace switchyard::task_queue {
 std::string ContentHash(const v1::TaskSpec& spec);
 
 // Resolves what the client left open and does not depend on the installation: schema_version 1, lane NORMAL, project
-// "default", a title, verdict policy, effects, and what happens on loss. An older schema_version gets the defaults of
-// its time.
+// "default", a title, verdict policy, effects, what happens on loss, and the rule of dependencies. An older
+// schema_version gets the defaults of its time.
 void ApplyDefaults(v1::TaskSpec* spec);
 
-// Fills spec, title and task_type, and of the record: lane, project, policy and matching. Ids, times, principal,
-// request id and hash are the caller's. Expects defaults to be applied.
+// Fills spec, title and task_type, and of the record: lane, project, policy, matching and what it waits for. Ids,
+// times, principal, request id and hash are the caller's. Expects defaults to be applied.
 void FillFromSpec(const v1::TaskSpec& spec, NewTask* task);
 
 // When the task may begin; InfinitePast when the client named no time.

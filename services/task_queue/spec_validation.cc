@@ -4,6 +4,8 @@
 #include <string>
 #include <utility>
 
+#include "absl/container/flat_hash_set.h"
+#include "libs/base/id.h"
 #include "services/task_queue/field_checks.h"
 #include "services/task_queue/proto_time.h"
 #include "services/task_queue/verification_step_validation.h"
@@ -17,6 +19,9 @@ constexpr int kMaxReferences = 100;
 constexpr int kMaxTargets = 100;
 constexpr int kMaxAttempts = 20;
 constexpr int kMaxBackoff = 20;
+constexpr int kMaxIterations = 20;
+constexpr int kMaxFamilies = 16;
+constexpr int kMaxDependencies = 100;
 constexpr std::size_t kTitleBytes = 200;
 constexpr std::size_t kDescriptionBytes = 64 * kKibibyte;
 constexpr std::size_t kSentenceBytes = 4 * kKibibyte;
@@ -59,6 +64,7 @@ void Check(const FieldPath& path, const v1::Command& command, FaultList& faults)
 void Check(const FieldPath& path, const v1::Prompt& prompt, FaultList& faults) {
   CheckFilledText(path.Field("instruction"), prompt.instruction(), kInstructionBytes, faults);
   CheckText(path.Field("system"), prompt.system(), kSystemBytes, faults);
+  CheckEnum(path.Field("edit_format"), prompt.edit_format(), v1::EditFormat_IsValid, true, faults);
 }
 
 void Check(const FieldPath& path, const v1::Action& action, FaultList& faults) {
@@ -104,6 +110,15 @@ void Check(const FieldPath& path, const v1::WorkContext& context, FaultList& fau
   CheckLines(path.Field("references"), context.references(), kMaxReferences, kLinkBytes, faults);
 }
 
+void Check(const FieldPath& path, const v1::Delivery& delivery, bool has_repository, FaultList& faults) {
+  if (delivery.push() && !has_repository) faults.Add(path.Field("push"), "needs context.repository");
+  if (delivery.pull_request() && !delivery.push()) faults.Add(path.Field("pull_request"), "needs push");
+  if (delivery.auto_merge() && !delivery.pull_request()) faults.Add(path.Field("auto_merge"), "needs pull_request");
+  if (delivery.draft() && !delivery.pull_request()) faults.Add(path.Field("draft"), "needs pull_request");
+  if (delivery.draft() && delivery.auto_merge())
+    faults.Add(path.Field("draft"), "a draft is not merged: no auto_merge");
+}
+
 void Check(const FieldPath& path, const v1::TimeLimits& limits, absl::Time now, FaultList& faults) {
   if (limits.has_accept()) CheckSpan(path.Field("accept"), limits.accept(), kLongestAccept, faults);
   if (limits.has_model_load()) CheckSpan(path.Field("model_load"), limits.model_load(), kLongestSpan, faults);
@@ -133,6 +148,28 @@ void CheckMetadata(const FieldPath& path, const v1::TaskSpec& spec, FaultList& f
   }
 }
 
+void CheckDependencies(const FieldPath& path, const v1::TaskSpec& spec, absl::Time now, FaultList& faults) {
+  const FieldPath dependencies = path.Field("dependencies");
+  const int count = CheckCount(dependencies, spec.dependencies_size(), kMaxDependencies, faults);
+  absl::flat_hash_set<Uuid> named;
+  const auto check = [&](const FieldPath& at, const std::string& id) {
+    CheckId(at, id, faults);
+    const absl::StatusOr<Uuid> task = Uuid::Parse(id);
+    if (task.ok() && !named.insert(*task).second) faults.Add(at, "names a task that was named before");
+  };
+  for (int i = 0; i < count; ++i) {
+    const v1::Dependency& dependency = spec.dependencies(i);
+    check(dependencies.At(i).Field("task_id"), dependency.task_id());
+    if (!dependency.has_deadline()) continue;
+    CheckTime(dependencies.At(i).Field("deadline"), dependency.deadline(), now + kFurthestAhead, faults);
+    if (!dependency.optional()) faults.Add(dependencies.At(i).Field("deadline"), "goes with optional only");
+  }
+  if (!spec.continues_task_id().empty()) check(path.Field("continues_task_id"), spec.continues_task_id());
+  CheckEnum(path.Field("dependency_rule"), spec.dependency_rule(), v1::DependencyRule_IsValid, true, faults);
+  CheckEnum(path.Field("on_dependency_failure"), spec.on_dependency_failure(), v1::OnDependencyFailure_IsValid, true,
+            faults);
+}
+
 void CheckUnsupported(const FieldPath& path, bool given, std::string_view field, FaultList& faults) {
   if (given) faults.Add(path.Field(field), "not supported by this server yet; leave it empty");
 }
@@ -149,6 +186,7 @@ void CheckRouting(const FieldPath& path, const v1::TaskSpec& spec, FaultList& fa
     CheckLine(pin.Field("endpoint"), spec.model_pin().endpoint(), kIdentityBytes, faults);
   }
   CheckLines(path.Field("capabilities"), spec.capabilities(), kMaxEntries, kIdentityBytes, faults);
+  CheckLines(path.Field("excluded_model_families"), spec.excluded_model_families(), kMaxFamilies, kNameBytes, faults);
 }
 
 void CheckWork(const FieldPath& path, const v1::TaskSpec& spec, FaultList& faults) {
@@ -162,6 +200,9 @@ void CheckWork(const FieldPath& path, const v1::TaskSpec& spec, FaultList& fault
   const int step_count = CheckCount(steps, spec.verification_size(), kMaxEntries, faults);
   for (int i = 0; i < step_count; ++i) CheckVerificationStep(steps.At(i), spec.verification(i), faults);
   CheckEnum(path.Field("verdict_policy"), spec.verdict_policy(), v1::VerdictPolicy_IsValid, true, faults);
+  if (spec.has_delivery()) {
+    Check(path.Field("delivery"), spec.delivery(), !spec.context().repository().empty(), faults);
+  }
 }
 
 void CheckLimits(const FieldPath& path, const v1::TaskSpec& spec, absl::Time now, FaultList& faults) {
@@ -177,6 +218,7 @@ void CheckLimits(const FieldPath& path, const v1::TaskSpec& spec, absl::Time now
     const FieldPath limits = path.Field("resource_limits");
     CheckNotNegative(limits.Field("max_tokens"), spec.resource_limits().max_tokens(), faults);
     CheckNotNegative(limits.Field("max_cost_micros"), spec.resource_limits().max_cost_micros(), faults);
+    CheckNumber(limits.Field("max_iterations"), spec.resource_limits().max_iterations(), 0, kMaxIterations, faults);
   }
 }
 
@@ -197,9 +239,8 @@ void CheckSpec(const FieldPath& path, const v1::TaskSpec& spec, absl::Time now, 
   CheckWork(path, spec, faults);
   CheckLimits(path, spec, now, faults);
   CheckUnsupported(path, !spec.concurrency_key().empty(), "concurrency_key", faults);
-  CheckUnsupported(path, spec.dependencies_size() > 0, "dependencies", faults);
+  CheckDependencies(path, spec, now, faults);
   CheckUnsupported(path, !spec.parent_task_id().empty(), "parent_task_id", faults);
-  CheckUnsupported(path, !spec.continues_task_id().empty(), "continues_task_id", faults);
   CheckMetadata(path.Field("metadata"), spec, faults);
 }
 

@@ -41,7 +41,7 @@ void TrySpec(std::string_view bytes) {
   Demand(!spec.project().empty() && spec.lane() != 0 && ValidateSpec(spec, "spec", kNow).empty());
   FillFromSpec(spec, &task);
   const auto back = DecodeRecord(EncodeRecord(task.record));
-  Demand(back.ok() && back->matching == task.record.matching);
+  Demand(back.ok() && back->matching == task.record.matching && back->awaits.size() == task.record.awaits.size());
   v1::ReadyTask ready;
   Demand(ToProto(task.record, &ready).ok());
 }

@@ -108,7 +108,18 @@ TEST(SpecValidationTest, AcceptsATaskThatUsesEverything) {
         effects: EFFECTS_HOST
         expected_duration { seconds: 30 }
         start_time { seconds: 1790000600 }
-        resource_limits { max_tokens: 1 max_cost_micros: 1 }
+        resource_limits { max_tokens: 1 max_cost_micros: 1 max_iterations: 20 }
+        excluded_model_families: "qwen"
+        delivery { push: true pull_request: true auto_merge: true }
+        dependencies { task_id: "01900000-0000-7000-8000-000000000001" }
+        dependencies {
+          task_id: "01900000-0000-7000-8000-000000000002"
+          optional: true
+          deadline { seconds: 1790000600 }
+        }
+        dependency_rule: DEPENDENCY_RULE_ANY
+        on_dependency_failure: ON_DEPENDENCY_FAILURE_RUN
+        continues_task_id: "01900000-0000-7000-8000-000000000003"
         metadata { key: "team" value: "a\nb" }
       )pb")),
       IsEmpty());
@@ -129,7 +140,8 @@ TEST(SpecValidationTest, ReportsAllFaultsAtOnce) {
           Fault("spec.schema_version", "SCHEMA_VERSION_UNSUPPORTED: this server understands 0 to 1, got 2"),
           Fault("spec.command.argv", "1 to 256 entries, got none"), Fault("spec.command.working_directory", "absolute"),
           Fault("spec.project", "lower-case"), Fault("spec.retry_policy.max_attempts", "0 to 20, got -1"),
-          Fault("spec.time_limits.run", "must not be negative, got -5s"), Fault("spec.dependencies", "not supported")));
+          Fault("spec.time_limits.run", "must not be negative, got -5s"),
+          Fault("spec.dependencies[0].task_id", "UUID")));
 }
 
 TEST(SpecValidationTest, NeedsSomethingToExecute) {
@@ -200,16 +212,49 @@ TEST(SpecValidationTest, ChecksVerificationSteps) {
 }
 
 TEST(SpecValidationTest, RefusesUnknownEnumerators) {
-  EXPECT_THAT(FaultsAfter([](auto& spec) {
-                spec.set_lane(static_cast<v1::Lane>(99));
-                spec.set_complexity(static_cast<v1::Complexity>(-1));
-                spec.set_verdict_policy(static_cast<v1::VerdictPolicy>(3));
-                spec.set_on_lost(static_cast<v1::OnLost>(3));
-                spec.set_effects(static_cast<v1::Effects>(4));
-              }),
-              ElementsAre(Fault("spec.lane", "got 99"), Fault("spec.complexity", "got -1"),
-                          Fault("spec.verdict_policy", "got 3"), Fault("spec.on_lost", "got 3"),
-                          Fault("spec.effects", "got 4")));
+  EXPECT_THAT(
+      FaultsAfter([](auto& spec) {
+        spec.set_lane(static_cast<v1::Lane>(99));
+        spec.set_complexity(static_cast<v1::Complexity>(-1));
+        spec.set_verdict_policy(static_cast<v1::VerdictPolicy>(3));
+        spec.set_on_lost(static_cast<v1::OnLost>(3));
+        spec.set_effects(static_cast<v1::Effects>(4));
+        spec.set_dependency_rule(static_cast<v1::DependencyRule>(3));
+        spec.set_on_dependency_failure(static_cast<v1::OnDependencyFailure>(-1));
+      }),
+      ElementsAre(Fault("spec.lane", "got 99"), Fault("spec.complexity", "got -1"),
+                  Fault("spec.verdict_policy", "got 3"), Fault("spec.on_lost", "got 3"), Fault("spec.effects", "got 4"),
+                  Fault("spec.dependency_rule", "got 3"), Fault("spec.on_dependency_failure", "got -1")));
+}
+
+TEST(SpecValidationTest, ChecksDependencies) {
+  const std::string id = "01900000-0000-7000-8000-00000000000a";
+  const std::string same = "01900000-0000-7000-8000-00000000000A";
+  EXPECT_THAT(FaultsWith("dependencies {}"), ElementsAre(Fault("spec.dependencies[0].task_id", "must be set")));
+  EXPECT_THAT(FaultsWith("dependencies { task_id: '" + id + "' } dependencies { task_id: '" + same + "' }"),
+              ElementsAre(Fault("spec.dependencies[1].task_id", "named before")));
+  EXPECT_THAT(FaultsWith("dependencies { task_id: '" + id + "' } continues_task_id: '" + id + "'"),
+              ElementsAre(Fault("spec.continues_task_id", "named before")));
+  EXPECT_THAT(FaultsWith("dependencies { task_id: '" + id + "' deadline { seconds: 5 } }"),
+              ElementsAre(Fault("spec.dependencies[0].deadline", "goes with optional only")));
+  EXPECT_THAT(FaultsWith("dependencies { task_id: '" + id + "' optional: true deadline { seconds: 253402300799 } }"),
+              ElementsAre(Fault("spec.dependencies[0].deadline", "at most 20")));
+}
+
+TEST(SpecValidationTest, EachStepOfADeliveryNeedsTheOneBefore) {
+  const auto faults = [](const std::string& delivery) {
+    return FaultsWith("context { repository: 'app' } delivery { " + delivery + " }");
+  };
+  EXPECT_THAT(faults(""), IsEmpty());
+  EXPECT_THAT(faults("push: true pull_request: true draft: true"), IsEmpty());
+  EXPECT_THAT(faults("pull_request: true"), ElementsAre(Fault("spec.delivery.pull_request", "needs push")));
+  EXPECT_THAT(faults("push: true auto_merge: true"),
+              ElementsAre(Fault("spec.delivery.auto_merge", "needs pull_request")));
+  EXPECT_THAT(faults("push: true draft: true"), ElementsAre(Fault("spec.delivery.draft", "needs pull_request")));
+  EXPECT_THAT(faults("push: true pull_request: true auto_merge: true draft: true"),
+              ElementsAre(Fault("spec.delivery.draft", "not merged")));
+  EXPECT_THAT(FaultsWith("delivery { push: true }"),
+              ElementsAre(Fault("spec.delivery.push", "needs context.repository")));
 }
 
 TEST(SpecValidationTest, ChecksTimes) {
@@ -274,7 +319,23 @@ TEST(SpecValidationTest, StatesEveryLimitAndWhatWasGiven) {
       {"spec.metadata[\"k\"]", "4096", [](auto& s) { (*s.mutable_metadata())["k"] = std::string(4097, 'x'); }},
       {"spec.concurrency_key", "not supported", [](auto& s) { s.set_concurrency_key("x"); }},
       {"spec.parent_task_id", "not supported", [](auto& s) { s.set_parent_task_id("x"); }},
-      {"spec.continues_task_id", "not supported", [](auto& s) { s.set_continues_task_id("x"); }},
+      {"spec.continues_task_id", "must be a UUID", [](auto& s) { s.set_continues_task_id("x"); }},
+      {"spec.dependencies", "at most 100 entries, got 101",
+       [](auto& s) {
+         for (int i = 0; i < 101; ++i) {
+           s.add_dependencies()->set_task_id(absl::StrCat("01900000-0000-7000-8000-000000000", 100 + i));
+         }
+       }},
+      {"spec.excluded_model_families", "at most 16 entries, got 17",
+       [&](auto& s) { many(s.mutable_excluded_model_families(), 17); }},
+      {"spec.excluded_model_families[0]", "100", [](auto& s) { s.add_excluded_model_families(std::string(101, 'x')); }},
+      {"spec.resource_limits.max_iterations", "0 to 20, got 21",
+       [](auto& s) { s.mutable_resource_limits()->set_max_iterations(21); }},
+      {"spec.prompt.edit_format", "got 9",
+       [](auto& s) {
+         s.mutable_prompt()->set_instruction("x");
+         s.mutable_prompt()->set_edit_format(static_cast<v1::EditFormat>(9));
+       }},
   };
   for (const Case& test : cases) {
     EXPECT_THAT(FaultsAfter(test.change), ElementsAre(Fault(test.field, test.words)))

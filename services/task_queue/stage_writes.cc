@@ -71,6 +71,21 @@ void StageWrites::AddEvents(const TaskRecord& record, std::size_t last) {
   }
 }
 
+void StageWrites::AddWaits(const TaskRecord& record) {
+  for (const Awaited& awaited : record.awaits) {
+    if (awaited.failed) continue;
+    new_waits_.tasks.Append(record.id);
+    new_waits_.awaited.Append(awaited.task);
+  }
+}
+
+void StageWrites::RemoveWaits(const TaskId& task, absl::Span<const TaskId> settled) {
+  for (const TaskId& awaited : settled) {
+    old_waits_.tasks.Append(task);
+    old_waits_.awaited.Append(awaited);
+  }
+}
+
 absl::Status StageWrites::Flush(pg::Session& session, absl::Time now) {
   // Addresses of both must not change while calls refer to them.
   std::deque<pg::Params> params;
@@ -127,6 +142,8 @@ absl::Status StageWrites::Flush(pg::Session& session, absl::Time now) {
   if (RowColumns& rows = rows_of(Stage::kDone); rows.ids.size() > 0) {
     call(kAddOutcome).Add(rows.ids).Add(rows.states).Add(rows.times).Add(rows.carries);
   }
+  if (new_waits_.tasks.size() > 0) call(kAddWaits).Add(new_waits_.tasks).Add(new_waits_.awaited);
+  if (old_waits_.tasks.size() > 0) call(kRemoveWaits).Add(old_waits_.tasks).Add(old_waits_.awaited);
   std::string payload;
   if (!events_.empty()) {
     payload = EncodeEventBatch(events_);

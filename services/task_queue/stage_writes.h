@@ -24,6 +24,9 @@ class StageWrites final {
   // Into the table of its stage.
   void AddRow(const TaskRecord& record, absl::Time due);
   void AddEvents(const TaskRecord& record, std::size_t last);
+  // For whom a new row waits, and no more.
+  void AddWaits(const TaskRecord& record);
+  void RemoveWaits(const TaskId& task, absl::Span<const TaskId> settled);
   // A row of that lane came to, or left, a stage.
   void Count(Lane lane, Stage stage, int delta) { deltas_[static_cast<int>(lane)][static_cast<int>(stage)] += delta; }
 
@@ -48,7 +51,12 @@ class StageWrites final {
 
   TaskColumns tasks_;
   RowColumns rows_[kStageCount];
+  struct WaitColumns {
+    pg::UuidArray tasks, awaited;
+  };
+
   std::vector<PublishedEvent> events_;
+  WaitColumns new_waits_, old_waits_;
   std::int64_t deltas_[kLaneCount + 1][kStageCount] = {};
 };
 

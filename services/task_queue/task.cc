@@ -22,6 +22,11 @@ Stage StageOf(TaskState state, HoldReason hold) {
 
 bool IsFinal(TaskState state) { return StageOf(state, HoldReason::kNone) == Stage::kDone; }
 
+Standing StandingOf(TaskState state) {
+  if (state == TaskState::kSucceeded || state == TaskState::kPartial) return Standing::kSucceeded;
+  return IsFinal(state) || state == TaskState::kDeadLetter ? Standing::kFailed : Standing::kLive;
+}
+
 bool IsTransitionLegal(TaskState from, TaskState to) {
   using enum TaskState;
   switch (from) {

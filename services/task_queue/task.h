@@ -7,16 +7,10 @@
 #include <vector>
 
 #include "absl/time/time.h"
-#include "libs/base/id.h"
+#include "services/task_queue/dependency.h"
+#include "services/task_queue/task_id.h"
 
 namespace switchyard::task_queue {
-
-using TaskId = Id<struct TaskIdTag>;
-
-// Counts assignments of one task. Only reports of the current one count.
-enum class Generation : std::int64_t {};
-constexpr std::int64_t ToInt(Generation generation) { return static_cast<std::int64_t>(generation); }
-constexpr Generation Next(Generation generation) { return Generation(ToInt(generation) + 1); }
 
 enum class Lane : std::int8_t { kUrgent = 1, kHigh = 2, kNormal = 3, kLow = 4 };
 inline constexpr int kLaneCount = 4;
@@ -155,6 +149,8 @@ struct TaskPolicy {
   absl::Duration time_to_live = absl::InfiniteDuration();
   // A model works on it, so that silence is normal for longer.
   bool uses_model = false;
+  DependencyRule dependency_rule = DependencyRule::kAll;
+  OnDependencyFailure on_dependency_failure = OnDependencyFailure::kFail;
 
   friend bool operator==(const TaskPolicy&, const TaskPolicy&) = default;
 };
@@ -169,6 +165,8 @@ struct TaskRecord {
   TaskPolicy policy;
   // What schedulers need to know of the specification; a serialised message of the contract, opaque here.
   std::string matching;
+  // Empty once nothing is waited for any more; never of a task that was offered.
+  std::vector<Awaited> awaits;
 
   TaskState state = TaskState::kQueued;
   HoldReason hold = HoldReason::kNone;
@@ -228,6 +226,7 @@ inline constexpr int kFirstRank = 2;
 inline constexpr int kLastRank = 9;
 
 bool IsFinal(TaskState state);
+Standing StandingOf(TaskState state);
 bool IsTransitionLegal(TaskState from, TaskState to);
 
 }  // namespace switchyard::task_queue

@@ -34,6 +34,8 @@ absl::Status SetResult(const TaskRecord& record, TaskView view, v1::Task* out) {
   if (view == TaskView::kList) {
     result->clear_output();
     result->clear_evidence();
+    result->clear_checks();
+    result->clear_state_summary();
   }
   return absl::OkStatus();
 }

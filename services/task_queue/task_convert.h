@@ -17,7 +17,7 @@ namespace switchyard::task_queue {
 
 enum class TaskView {
   kFull,
-  // For lists: no output and no evidence.
+  // For lists: no output, no evidence and what else is long of the result.
   kList,
 };
 

@@ -11,6 +11,7 @@
 #include "services/task_queue/ledger_validation.h"
 #include "services/task_queue/proto_time.h"
 #include "services/task_queue/task_convert.h"
+#include "services/task_queue/task_queue_errors.h"
 
 namespace switchyard::task_queue {
 namespace {
@@ -66,11 +67,12 @@ void ToProto(const std::vector<HeldTask>& tasks, google::protobuf::RepeatedPtrFi
 
 }  // namespace
 
-TaskLedgerRpc::TaskLedgerRpc(rpc::CallGate& gate, const RpcDeps& deps, DirectiveFeed& directives, SessionDesk& sessions,
-                             const Rules& rules)
+TaskLedgerRpc::TaskLedgerRpc(rpc::CallGate& gate, const RpcDeps& deps, DirectiveFeed& directives,
+                             VerifyingFeed& verifying, SessionDesk& sessions, const Rules& rules)
     : rpc_(gate, v1::TaskLedgerService::service_full_name()),
       deps_(deps),
       directives_(directives),
+      verifying_(verifying),
       sessions_(sessions),
       rules_(rules) {}
 
@@ -128,6 +130,9 @@ grpc::ServerUnaryReactor* TaskLedgerRpc::DescribeTask(grpc::CallbackServerContex
                               response.set_attempts(record.attempts);
                               response.set_losses(record.losses);
                               AddRefusals(record, response);
+                              for (const Awaited& awaited : record.awaits) {
+                                if (!awaited.failed) response.add_awaited_task_ids(awaited.task.ToString());
+                              }
                               return absl::OkStatus();
                             });
 }
@@ -154,6 +159,61 @@ grpc::ServerWriteReactor<v1::WatchDirectivesResponse>* TaskLedgerRpc::WatchDirec
         SY_RETURN_IF_ERROR(Refusal(Validate(request)));
         return directives_.Open(request, std::move(stream));
       });
+}
+
+grpc::ServerWriteReactor<v1::WatchVerifyingResponse>* TaskLedgerRpc::WatchVerifying(
+    grpc::CallbackServerContext* context, const v1::WatchVerifyingRequest* request) {
+  return rpc_.Stream<v1::WatchVerifyingResponse>(
+      context, watch_verifying_, request, kReadyLimits,
+      [this](const rpc::CallContext&, const v1::WatchVerifyingRequest& request,
+             std::shared_ptr<VerifyingFeed::Stream> stream) { return verifying_.Open(request, std::move(stream)); });
+}
+
+grpc::ServerUnaryReactor* TaskLedgerRpc::ReadVerifying(grpc::CallbackServerContext* context,
+                                                       const v1::ReadVerifyingRequest* request,
+                                                       v1::ReadVerifyingResponse* response) {
+  return rpc::BlockingUnary(rpc_, deps_.blocking, context, read_verifying_, request, response,
+                            [this](const rpc::CallContext& call, const v1::ReadVerifyingRequest& request,
+                                   v1::ReadVerifyingResponse& response) -> absl::Status {
+                              SY_RETURN_IF_ERROR(Refusal(Validate(request)));
+                              SY_ASSIGN_OR_RETURN(const TaskId id, TaskId::Parse(request.task_id()));
+                              SY_ASSIGN_OR_RETURN(const StoredTask task,
+                                                  deps_.store.Get(id, {.within = call.remaining()}));
+                              const TaskRecord& record = task.record;
+                              const Generation asked = Generation(request.generation());
+                              if (record.state != TaskState::kVerifying || record.generation != asked) {
+                                return StaleGeneration(id, asked, record.generation);
+                              }
+                              SY_RETURN_IF_ERROR(ToProto(task, TaskView::kFull, response.mutable_task()));
+                              response.set_routing(record.routing);
+                              Set(DueTime(rules_, record), response.mutable_due());
+                              return absl::OkStatus();
+                            });
+}
+
+absl::Status TaskLedgerRpc::AddSummary(v1::AssignResult& result) const {
+  if (result.spec().continues_task_id().empty()) return absl::OkStatus();
+  SY_ASSIGN_OR_RETURN(const TaskId id, TaskId::Parse(result.spec().continues_task_id()));
+  const absl::StatusOr<StoredTask> continued = deps_.store.Get(id, {.specs = false});
+  // It outlived its retention.
+  if (absl::IsNotFound(continued.status())) return absl::OkStatus();
+  SY_RETURN_IF_ERROR(continued.status());
+  v1::TaskResult left;
+  if (left.ParseFromString(continued->record.result)) result.set_state_summary(left.state_summary());
+  return absl::OkStatus();
+}
+
+void TaskLedgerRpc::AddSummaries(v1::AssignTasksResponse& response, std::function<void(absl::Status)> done) {
+  const bool any =
+      std::any_of(response.results().begin(), response.results().end(),
+                  [](const v1::AssignResult& result) { return !result.spec().continues_task_id().empty(); });
+  if (!any) return done(absl::OkStatus());
+  const absl::Status taken = deps_.blocking.Run([this, &response, done] {
+    absl::Status status;
+    for (v1::AssignResult& result : *response.mutable_results()) status.Update(AddSummary(result));
+    done(status);
+  });
+  if (!taken.ok()) done(taken);
 }
 
 grpc::ServerUnaryReactor* TaskLedgerRpc::AssignTasks(grpc::CallbackServerContext* context,
@@ -184,7 +244,8 @@ grpc::ServerUnaryReactor* TaskLedgerRpc::AssignTasks(grpc::CallbackServerContext
                 result.set_traceparent(answers[i]->spec->traceparent);
               }
               deps_.meter.Assigned(deps_.clock.Now() - start);
-              (*answer)(absl::OkStatus());
+              // Without them nobody learns what was assigned, and whose it is, finds it at the hub's next look.
+              AddSummaries(response, [answer](const absl::Status& status) { (*answer)(status); });
             });
       });
 }
@@ -262,27 +323,29 @@ grpc::ServerUnaryReactor* TaskLedgerRpc::ConfirmGeneration(grpc::CallbackServerC
 grpc::ServerUnaryReactor* TaskLedgerRpc::OpenSession(grpc::CallbackServerContext* context,
                                                      const v1::OpenSessionRequest* request,
                                                      v1::OpenSessionResponse* response) {
-  return rpc::BlockingUnary(
-      rpc_, deps_.blocking, context, open_, request, response,
-      [this](const rpc::CallContext&, const v1::OpenSessionRequest& request,
-             v1::OpenSessionResponse& response) -> absl::Status {
-        SY_RETURN_IF_ERROR(Refusal(Validate(request)));
-        std::vector<HeldTask> held;
-        for (const v1::HeldTask& task : request.held()) {
-          SY_ASSIGN_OR_RETURN(const TaskId id, TaskId::Parse(task.task_id()));
-          held.push_back({id, Generation(task.generation())});
-        }
-        SY_ASSIGN_OR_RETURN(const OpenedSession opened,
-                            sessions_.Open(request.agent_id(), request.hub_id(), held, request.restarted()));
-        response.set_session_epoch(opened.session.epoch);
-        Set(opened.session.expire_time, response.mutable_expire_time());
-        ToProto(opened.keep, response.mutable_keep());
-        ToProto(opened.drop, response.mutable_drop());
-        for (const StoredTask& task : opened.redeliver) {
-          SY_RETURN_IF_ERROR(task_queue::ToProto(task, AcceptBy(rules_, task.record), response.add_redeliver()));
-        }
-        return absl::OkStatus();
-      });
+  return rpc::BlockingUnary(rpc_, deps_.blocking, context, open_, request, response,
+                            [this](const rpc::CallContext&, const v1::OpenSessionRequest& request,
+                                   v1::OpenSessionResponse& response) -> absl::Status {
+                              SY_RETURN_IF_ERROR(Refusal(Validate(request)));
+                              std::vector<HeldTask> held;
+                              for (const v1::HeldTask& task : request.held()) {
+                                SY_ASSIGN_OR_RETURN(const TaskId id, TaskId::Parse(task.task_id()));
+                                held.push_back({id, Generation(task.generation())});
+                              }
+                              SY_ASSIGN_OR_RETURN(
+                                  const OpenedSession opened,
+                                  sessions_.Open(request.agent_id(), request.hub_id(), held, request.restarted()));
+                              response.set_session_epoch(opened.session.epoch);
+                              Set(opened.session.expire_time, response.mutable_expire_time());
+                              ToProto(opened.keep, response.mutable_keep());
+                              ToProto(opened.drop, response.mutable_drop());
+                              for (const StoredTask& task : opened.redeliver) {
+                                v1::AssignResult& told = *response.add_redeliver();
+                                SY_RETURN_IF_ERROR(task_queue::ToProto(task, AcceptBy(rules_, task.record), &told));
+                                SY_RETURN_IF_ERROR(AddSummary(told));
+                              }
+                              return absl::OkStatus();
+                            });
 }
 
 grpc::ServerUnaryReactor* TaskLedgerRpc::RenewSessions(grpc::CallbackServerContext* context,
@@ -308,18 +371,20 @@ grpc::ServerUnaryReactor* TaskLedgerRpc::RenewSessions(grpc::CallbackServerConte
 grpc::ServerUnaryReactor* TaskLedgerRpc::ListAssigned(grpc::CallbackServerContext* context,
                                                       const v1::ListAssignedRequest* request,
                                                       v1::ListAssignedResponse* response) {
-  return rpc::BlockingUnary(
-      rpc_, deps_.blocking, context, assigned_, request, response,
-      [this](const rpc::CallContext&, const v1::ListAssignedRequest& request,
-             v1::ListAssignedResponse& response) -> absl::Status {
-        SY_RETURN_IF_ERROR(Refusal(Validate(request)));
-        const std::vector<std::string> agents(request.agent_ids().begin(), request.agent_ids().end());
-        SY_ASSIGN_OR_RETURN(const std::vector<StoredTask> owned, deps_.store.OwnedBy(agents));
-        for (const StoredTask& task : owned) {
-          SY_RETURN_IF_ERROR(task_queue::ToProto(task, AcceptBy(rules_, task.record), response.add_tasks()));
-        }
-        return absl::OkStatus();
-      });
+  return rpc::BlockingUnary(rpc_, deps_.blocking, context, assigned_, request, response,
+                            [this](const rpc::CallContext&, const v1::ListAssignedRequest& request,
+                                   v1::ListAssignedResponse& response) -> absl::Status {
+                              SY_RETURN_IF_ERROR(Refusal(Validate(request)));
+                              const std::vector<std::string> agents(request.agent_ids().begin(),
+                                                                    request.agent_ids().end());
+                              SY_ASSIGN_OR_RETURN(const std::vector<StoredTask> owned, deps_.store.OwnedBy(agents));
+                              for (const StoredTask& task : owned) {
+                                v1::AssignedTask& told = *response.add_tasks();
+                                SY_RETURN_IF_ERROR(task_queue::ToProto(task, AcceptBy(rules_, task.record), &told));
+                                SY_RETURN_IF_ERROR(AddSummary(*told.mutable_assignment()));
+                              }
+                              return absl::OkStatus();
+                            });
 }
 
 grpc::ServerUnaryReactor* TaskLedgerRpc::AcquireShards(grpc::CallbackServerContext* context,

@@ -4,6 +4,7 @@
 #include "services/task_queue/directive_feed.h"
 #include "services/task_queue/session_desk.h"
 #include "services/task_queue/task_queue_rpc.h"
+#include "services/task_queue/verifying_feed.h"
 #include "switchyard/task_queue/v1/task_ledger_service.grpc.pb.h"
 
 namespace switchyard::task_queue {
@@ -11,8 +12,8 @@ namespace switchyard::task_queue {
 // Serves TaskLedgerService: validates, converts, calls, converts. Thread-safe.
 class TaskLedgerRpc final : public v1::TaskLedgerService::CallbackService {
  public:
-  TaskLedgerRpc(rpc::CallGate& gate, const RpcDeps& deps, DirectiveFeed& directives, SessionDesk& sessions,
-                const Rules& rules);
+  TaskLedgerRpc(rpc::CallGate& gate, const RpcDeps& deps, DirectiveFeed& directives, VerifyingFeed& verifying,
+                SessionDesk& sessions, const Rules& rules);
 
   grpc::ServerWriteReactor<v1::WatchReadyResponse>* WatchReady(grpc::CallbackServerContext* context,
                                                                const v1::WatchReadyRequest* request) override;
@@ -24,6 +25,10 @@ class TaskLedgerRpc final : public v1::TaskLedgerService::CallbackService {
                                      v1::ReadTaskResponse* response) override;
   grpc::ServerWriteReactor<v1::WatchDirectivesResponse>* WatchDirectives(
       grpc::CallbackServerContext* context, const v1::WatchDirectivesRequest* request) override;
+  grpc::ServerWriteReactor<v1::WatchVerifyingResponse>* WatchVerifying(
+      grpc::CallbackServerContext* context, const v1::WatchVerifyingRequest* request) override;
+  grpc::ServerUnaryReactor* ReadVerifying(grpc::CallbackServerContext* context, const v1::ReadVerifyingRequest* request,
+                                          v1::ReadVerifyingResponse* response) override;
   grpc::ServerUnaryReactor* AssignTasks(grpc::CallbackServerContext* context, const v1::AssignTasksRequest* request,
                                         v1::AssignTasksResponse* response) override;
   grpc::ServerUnaryReactor* ReportTasks(grpc::CallbackServerContext* context, const v1::ReportTasksRequest* request,
@@ -48,10 +53,15 @@ class TaskLedgerRpc final : public v1::TaskLedgerService::CallbackService {
   // Converts and executes each item; `done` gets the answers in order.
   template <class Items>
   void ExecuteAll(const Items& items, std::function<void(std::vector<absl::StatusOr<Executed>>)> done);
+  // What the tasks left behind that these go on with. Blocks if there are any.
+  absl::Status AddSummary(v1::AssignResult& result) const;
+  // The same on a thread that may block.
+  void AddSummaries(v1::AssignTasksResponse& response, std::function<void(absl::Status)> done);
 
   rpc::Handlers rpc_;
   const RpcDeps deps_;
   DirectiveFeed& directives_;
+  VerifyingFeed& verifying_;
   SessionDesk& sessions_;
   const Rules& rules_;
   const rpc::Method& watch_ready_ = rpc_.Find("WatchReady");
@@ -59,6 +69,8 @@ class TaskLedgerRpc final : public v1::TaskLedgerService::CallbackService {
   const rpc::Method& describe_ = rpc_.Find("DescribeTask");
   const rpc::Method& read_task_ = rpc_.Find("ReadTask");
   const rpc::Method& watch_directives_ = rpc_.Find("WatchDirectives");
+  const rpc::Method& watch_verifying_ = rpc_.Find("WatchVerifying");
+  const rpc::Method& read_verifying_ = rpc_.Find("ReadVerifying");
   const rpc::Method& assign_ = rpc_.Find("AssignTasks");
   const rpc::Method& report_ = rpc_.Find("ReportTasks");
   const rpc::Method& conclude_ = rpc_.Find("ConcludeTasks");

@@ -82,7 +82,8 @@ class Walk {
                       .revision = rows[0]->revision,
                       .next = &next,
                       .new_events = next.timeline.back().ordinal - rows[0]->timeline.back().ordinal,
-                      .due = DueTime(rules_, next)};
+                      .due = DueTime(rules_, next),
+                      .settled = SettledBy(*rows[0], next)};
       SY_ASSIGN_OR_RETURN(const auto outcomes, batch.Apply({&move, 1}, now_));
       EXPECT_EQ(outcomes[0], MoveOutcome::kApplied);
       return absl::OkStatus();
@@ -130,6 +131,10 @@ class Walk {
       ASSERT_EQ(after.agent, "") << "an owner where none can be";
     }
     CheckCounts(promise, before, after, command);
+    ASSERT_TRUE(after.awaits.empty() || after.stage() == Stage::kHeld)
+        << "something was done without what it waits for";
+    ASSERT_TRUE(after.hold != HoldReason::kDependency || !after.awaits.empty()) << "it waits for nothing";
+    ASSERT_LE(after.awaits.size(), before.awaits.size());
     const int events = static_cast<int>(after.timeline.size());
     ASSERT_LE(events, kTimelineHead + kTimelineTail);
     ASSERT_EQ(after.timeline.back().ordinal, events + after.omitted_events);
@@ -239,6 +244,14 @@ class Walk {
     if (OneIn(4)) policy.on_lost = OnLost::kDeadLetter;
     if (OneIn(6)) policy.complete_by = now_ + absl::Minutes(1 + rng_->Below(60));
     if (OneIn(6)) policy.time_to_live = absl::Minutes(1 + rng_->Below(30));
+    if (OneIn(2)) policy.dependency_rule = DependencyRule::kAny;
+    policy.on_dependency_failure = static_cast<OnDependencyFailure>(1 + rng_->Below(3));
+    std::set<TaskId> awaited;
+    for (std::uint64_t i = OneIn(3) ? rng_->Below(4) : 0; i > 0 && !promises_.empty(); --i) awaited.insert(AnyTask());
+    for (const TaskId& id : awaited) {
+      task.record.awaits.push_back({.task = id, .any_end = OneIn(5), .optional = OneIn(4)});
+      if (OneIn(3)) task.record.awaits.back().until = now_ + absl::Seconds(rng_->Below(90));
+    }
     Begin(OneIn(4) ? now_ + absl::Seconds(rng_->Below(90)) : now_, now_, task.record);
     const absl::Status status = store_.RunBatch([&](TaskBatch& batch) {
       return batch.Insert({&task, 1}, now_).status();
@@ -344,6 +357,21 @@ class Walk {
     }
   }
 
+  // Tells one that waits what has become of the others; more often than not there is no news.
+  void TellEnds() {
+    const std::vector<Wait> waits = store_.ScanWaits({}, 1'000).value();
+    if (waits.empty()) return;
+    const TaskId id = waits[rng_->Below(waits.size())].task;
+    DependenciesEnded news;
+    for (const Wait& wait : waits) {
+      const Standing standing = StandingOf(promises_.at(wait.awaited).seen.state);
+      if (wait.task == id && standing != Standing::kLive) {
+        news.ended.push_back({wait.awaited, standing == Standing::kSucceeded});
+      }
+    }
+    Execute(id, {id, std::move(news)}).IgnoreError();
+  }
+
   void LoseAgent() {
     const std::string agent = AnyAgent();
     const std::vector<StoredTask> owned = store_.OwnedBy({&agent, 1}).value();
@@ -405,9 +433,12 @@ class Walk {
       now_ += absl::Milliseconds(rng_->Below(6000));
     }
     if (promises_.empty()) Submit();
-    switch (rng_->Below(16)) {
+    switch (rng_->Below(17)) {
       case 0:
         Submit();
+        break;
+      case 16:
+        TellEnds();
         break;
       case 1:
       case 2:
@@ -441,6 +472,16 @@ class Walk {
     }
   }
 
+  DependenciesEnded EndsFor(const TaskRecord& record) const {
+    DependenciesEnded news;
+    for (const Awaited& awaited : record.awaits) {
+      const Standing standing = StandingOf(promises_.at(awaited.task).seen.state);
+      EXPECT_NE(standing, Standing::kLive);
+      news.ended.push_back({awaited.task, standing == Standing::kSucceeded});
+    }
+    return news;
+  }
+
   // With everything well again, every task comes to an end: none is lost, none hangs.
   void Settle() {
     faulty_ = false;
@@ -457,6 +498,8 @@ class Walk {
             Execute(id, {id, Assign{.seen = seen.generation, .agent = "last"}}).IgnoreError();
             break;
           case Stage::kHeld:
+            // Tasks end in the order of their ids here, so those it waits for have ended.
+            Execute(id, {id, EndsFor(seen)}).IgnoreError();
             Execute(id, {id, seen.hold == HoldReason::kPaused ? Command{id, ResumeOne{}}.what
                                                               : Command{id, Hold{seen.generation}}.what})
                 .IgnoreError();
@@ -555,6 +598,7 @@ class Scramble {
     return static_cast<Enum>(Any(0, 30) == 0 ? Any(-3, 99) : Any(least, most));
   }
   Failure AnyFailure() { return {Text(), Text()}; }
+  TaskId SomeTask() { return TaskId(testing::FakeUuid(absl::UnixEpoch(), Any(1, 4))); }
 
   TaskRecord AnyRecord() {
     TaskRecord record{.create_time = Time(), .state = AnyOf<TaskState>(1, 10)};
@@ -584,6 +628,12 @@ class Scramble {
                      .time_to_live = Span(),
                      .uses_model = Half()};
     for (int i = Any(0, 2); i > 0; --i) record.policy.backoff.push_back(Span());
+    record.policy.dependency_rule = AnyOf<DependencyRule>(1, 2);
+    record.policy.on_dependency_failure = AnyOf<OnDependencyFailure>(1, 3);
+    for (int i = Any(0, 3) == 0 ? Any(1, 3) : 0; i > 0; --i) {
+      record.awaits.push_back(
+          {.task = SomeTask(), .any_end = Half(), .optional = Half(), .until = Time(), .failed = Any(0, 4) == 0});
+    }
     for (int i = Any(0, 3) == 0 ? kHistoryBound : Any(0, 3); i > 0; --i) {
       record.history.push_back({.generation = AnyGeneration(),
                                 .agent = Text(),
@@ -625,11 +675,11 @@ class Scramble {
         report.what = Released{Text()};
         break;
     }
-    switch (Any(0, 15)) {
+    switch (Any(0, 16)) {
       case 0:
         return {{}, Assign{.seen = AnyGeneration(), .agent = Text()}};
       case 1:
-        return {{}, Conclude{AnyGeneration(), AnyOf<Verdict>(1, 3), AnyFailure()}};
+        return {{}, Conclude{AnyGeneration(), AnyOf<Verdict>(1, 3), AnyFailure(), Text(), Half()}};
       case 2:
         return {{}, Hold{AnyGeneration(), AnyOf<HoldReason>(1, 8), Time(), Text()}};
       case 3:
@@ -648,6 +698,8 @@ class Scramble {
         return {{}, Due{}};
       case 10:
         return {{}, AgentLost{Text(), AnyGeneration(), Text()}};
+      case 11:
+        return {{}, DependenciesEnded{{{SomeTask(), Half()}, {SomeTask(), Half()}}}};
       default:
         return {{}, report};
     }

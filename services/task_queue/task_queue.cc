@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <optional>
+#include <string>
 #include <utility>
 #include <variant>
 
+#include "absl/strings/str_cat.h"
 #include "libs/base/status_macros.h"
 #include "services/task_queue/decide.h"
 #include "services/task_queue/task_queue_errors.h"
@@ -25,6 +27,7 @@ Move MakeMove(const Rules& rules, absl::Time now, const TaskRecord& before, cons
             .due = std::max(DueTime(rules, after), now)};
   const int last = before.timeline.empty() ? 0 : before.timeline.back().ordinal;
   move.new_events = after.timeline.empty() ? 0 : after.timeline.back().ordinal - last;
+  if (!before.awaits.empty()) move.settled = SettledBy(before, after);
   if (const auto* assign = std::get_if<Assign>(&command.what)) {
     move.shard_epoch = assign->shard_epoch;
     move.session_epoch = assign->session_epoch;
@@ -34,6 +37,11 @@ Move MakeMove(const Rules& rules, absl::Time now, const TaskRecord& before, cons
     move.agent = report->agent;
   }
   return move;
+}
+
+// Where the specification names what the task waits for: its dependencies in their order, then the task it continues.
+std::string FieldOf(const std::vector<Awaited>& awaits, std::size_t index) {
+  return awaits[index].any_end ? "spec.continues_task_id" : absl::StrCat("spec.dependencies[", index, "].task_id");
 }
 
 }  // namespace
@@ -52,35 +60,66 @@ struct TaskQueue::Attempted {
 absl::Status TaskQueue::Submit(TaskBatch& batch, absl::Span<Submission> submissions,
                                absl::Span<absl::StatusOr<Submitted>> answers) {
   const absl::Time now = clock_.Now();
+  SY_ASSIGN_OR_RETURN(const StandingMap standings, StandingsOf(batch, submissions));
   std::vector<NewTask> tasks;
+  std::vector<std::size_t> indexes;
   tasks.reserve(submissions.size());
-  for (Submission& submission : submissions) {
+  indexes.reserve(submissions.size());
+  for (std::size_t i = 0; i < submissions.size(); ++i) {
+    const std::vector<Awaited>& awaits = submissions[i].task.record.awaits;
+    std::vector<EndedTask> ended;
+    const auto unknown = std::find_if(awaits.begin(), awaits.end(), [&](const Awaited& awaited) {
+      const Standing standing = standings.at(awaited.task);
+      if (standing > Standing::kLive) ended.push_back({awaited.task, standing == Standing::kSucceeded});
+      return standing == Standing::kUnknown;
+    });
+    if (unknown != awaits.end()) {
+      answers[i] = DependencyNotFound(unknown->task, FieldOf(awaits, unknown - awaits.begin()));
+      continue;
+    }
     // Copied, not moved: a batch that fails may be run again.
-    NewTask& task = tasks.emplace_back(submission.task);
+    NewTask& task = tasks.emplace_back(submissions[i].task);
+    indexes.push_back(i);
     task.record.id = ids_.New<TaskId>();
-    Begin(submission.start_time, now, task.record);
+    Begin(submissions[i].start_time, now, task.record, ended);
     // As a later replay will know it: from the id alone.
     task.record.create_time = task.record.id.uuid().time();
   }
   SY_ASSIGN_OR_RETURN(const std::vector<InsertOutcome> outcomes, batch.Insert(tasks, now));
   for (std::size_t i = 0; i < tasks.size(); ++i) {
+    absl::StatusOr<Submitted>& answer = answers[indexes[i]];
     switch (outcomes[i].kind) {
       case InsertOutcome::Kind::kInserted:
-        answers[i] = Submitted{.id = tasks[i].record.id,
-                               .create_time = tasks[i].record.id.uuid().time(),
-                               .record = std::make_shared<const TaskRecord>(std::move(tasks[i].record)),
-                               .spec = std::make_shared<const GivenSpec>(GivenSpec{
-                                   .spec = std::move(tasks[i].spec), .traceparent = std::move(tasks[i].traceparent)})};
+        answer = Submitted{.id = tasks[i].record.id,
+                           .create_time = tasks[i].record.id.uuid().time(),
+                           .record = std::make_shared<const TaskRecord>(std::move(tasks[i].record)),
+                           .spec = std::make_shared<const GivenSpec>(GivenSpec{
+                               .spec = std::move(tasks[i].spec), .traceparent = std::move(tasks[i].traceparent)})};
         break;
       case InsertOutcome::Kind::kReplayed:
-        answers[i] = Submitted{.id = outcomes[i].id, .create_time = outcomes[i].id.uuid().time(), .replayed = true};
+        answer = Submitted{.id = outcomes[i].id, .create_time = outcomes[i].id.uuid().time(), .replayed = true};
         break;
       case InsertOutcome::Kind::kRequestIdReused:
-        answers[i] = RequestIdReused(tasks[i].request_id);
+        answer = RequestIdReused(tasks[i].request_id);
         break;
     }
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<TaskQueue::StandingMap> TaskQueue::StandingsOf(TaskBatch& batch,
+                                                              absl::Span<const Submission> submissions) {
+  StandingMap standings;
+  std::vector<TaskId> ids;
+  for (const Submission& submission : submissions) {
+    for (const Awaited& awaited : submission.task.record.awaits) {
+      if (standings.try_emplace(awaited.task, Standing::kUnknown).second) ids.push_back(awaited.task);
+    }
+  }
+  if (ids.empty()) return standings;
+  SY_ASSIGN_OR_RETURN(const std::vector<Standing> found, batch.Standings(ids));
+  for (std::size_t i = 0; i < ids.size(); ++i) standings[ids[i]] = found[i];
+  return standings;
 }
 
 absl::Status TaskQueue::Execute(TaskBatch& batch, absl::Span<const Command> commands,

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -49,7 +50,8 @@ class TaskQueue {
   TaskQueue(const Rules& rules, const Clock& clock, IdSource& ids, RecordCache& cache)
       : rules_(rules), clock_(clock), ids_(ids), cache_(cache) {}
 
-  // Stores new tasks; answers in order. The returned status speaks of the whole batch: nothing was done.
+  // Stores new tasks; answers in order. The returned status speaks of the whole batch: nothing was done. A task that it
+  // saw live and that ended meanwhile may never be told to the one that waits for it: see DependencyDesk.
   absl::Status Submit(TaskBatch& batch, absl::Span<Submission> submissions,
                       absl::Span<absl::StatusOr<Submitted>> answers);
 
@@ -65,6 +67,9 @@ class TaskQueue {
 
  private:
   struct Attempted;
+  using StandingMap = absl::flat_hash_map<TaskId, Standing>;
+  // Of all that the submissions wait for.
+  static absl::StatusOr<StandingMap> StandingsOf(TaskBatch& batch, absl::Span<const Submission> submissions);
   absl::Status AttachSpecs(TaskBatch& batch, absl::Span<const Command> commands,
                            absl::Span<absl::StatusOr<Executed>> answers);
 

@@ -67,6 +67,14 @@ absl::Status RequestIdReused(std::string_view request_id) {
                    {.reason = "REQUEST_ID_REUSED", .metadata = {{"request_id", std::string(request_id)}}});
 }
 
+absl::Status DependencyNotFound(const TaskId& id, std::string_view field) {
+  return MakeError(StatusCode::kNotFound,
+                   absl::StrCat("no task ", Text(id), " is stored that this one could wait for; nothing was submitted"),
+                   {.reason = "DEPENDENCY_NOT_FOUND",
+                    .metadata = {{"task_id", Text(id)}},
+                    .violations = {{.field = std::string(field), .description = "no such task is stored"}}});
+}
+
 absl::Status CountChanged(int expected, int actual) {
   return MakeError(StatusCode::kFailedPrecondition,
                    absl::StrCat(actual, " tasks match, not the expected ", expected, "; nothing was done"),
@@ -97,6 +105,11 @@ absl::Status WatchTooSlow() {
 absl::Status ReadyFeedOverrun() {
   return MakeError(StatusCode::kResourceExhausted, "the reader of the ready feed is too slow; open it again to rescan",
                    {.reason = "READY_FEED_OVERRUN", .retry_after = absl::Milliseconds(100)});
+}
+
+absl::Status VerifyingFeedOverrun() {
+  return MakeError(StatusCode::kResourceExhausted, "the reader of the verifying feed is too slow; open it again",
+                   {.reason = "VERIFYING_FEED_OVERRUN", .retry_after = absl::Milliseconds(100)});
 }
 
 absl::Status TooManyWatchers(int bound) {

@@ -19,12 +19,15 @@ absl::Status NotOwner(const TaskId& id, std::string_view agent);
 // What was asked makes no sense in the task's state.
 absl::Status WrongState(const TaskId& id, TaskState state, std::string_view wanted);
 absl::Status RequestIdReused(std::string_view request_id);
+// `field` of the specification names a task that is not stored.
+absl::Status DependencyNotFound(const TaskId& id, std::string_view field);
 absl::Status CountChanged(int expected, int actual);
 absl::Status SelectionTooLarge(int bound);
 absl::Status ResumeTokenExpired();
 absl::Status ResumeTokenInvalid();
 absl::Status WatchTooSlow();
 absl::Status ReadyFeedOverrun();
+absl::Status VerifyingFeedOverrun();
 absl::Status TooManyWatchers(int bound);
 // The task changed under every try; the caller may try again.
 absl::Status TooMuchContention(const TaskId& id);

@@ -154,10 +154,9 @@ grpc::ServerUnaryReactor* TaskQueueRpc::GetTask(grpc::CallbackServerContext* con
                             });
 }
 
-grpc::ServerUnaryReactor* TaskQueueRpc::ListTasks(grpc::CallbackServerContext* context,
-                                                  const v1::ListTasksRequest* request,
-                                                  v1::ListTasksResponse* response) {
-  return rpc::BlockingUnary(
+grpc::ServerUnaryReactor* TaskQueueRpc::ListTasks(grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+                                                  grpc::ByteBuffer* response) {
+  return rpc::RawBlockingUnary<v1::ListTasksRequest, v1::ListTasksResponse>(
       rpc_, deps_.reading, context, list_, request, response,
       [this](const rpc::CallContext& call, const v1::ListTasksRequest& request,
              v1::ListTasksResponse& response) -> absl::Status {
@@ -232,52 +231,51 @@ void RunBulk(BulkChanges& bulk, Executor& reading, const rpc::CallContext& call,
 }  // namespace
 
 grpc::ServerUnaryReactor* TaskQueueRpc::CancelTasks(grpc::CallbackServerContext* context,
-                                                    const v1::CancelTasksRequest* request,
-                                                    v1::CancelTasksResponse* response) {
-  return rpc_.Unary(context, cancel_, request, response,
-                    [this](const rpc::CallContext& call, const v1::CancelTasksRequest& request,
-                           v1::CancelTasksResponse& response, rpc::Done done) {
-                      LogInfo("cancel", {{"by", call.principal().name}, {"dry_run", request.dry_run()}});
-                      RunBulk(bulk_, deps_.reading, call, request, response, std::move(done), kLiveStates,
-                              [reason = request.reason()](const TaskId& id) {
-                                return Command{id, Cancel{reason}};
-                              });
-                    });
+                                                    const grpc::ByteBuffer* request, grpc::ByteBuffer* response) {
+  return rpc::RawUnary<v1::CancelTasksRequest, v1::CancelTasksResponse>(
+      rpc_, context, cancel_, request, response,
+      [this](const rpc::CallContext& call, const v1::CancelTasksRequest& request, v1::CancelTasksResponse& response,
+             rpc::Done done) {
+        LogInfo("cancel", {{"by", call.principal().name}, {"dry_run", request.dry_run()}});
+        RunBulk(bulk_, deps_.reading, call, request, response, std::move(done), kLiveStates,
+                [reason = request.reason()](const TaskId& id) {
+                  return Command{id, Cancel{reason}};
+                });
+      });
 }
 
 grpc::ServerUnaryReactor* TaskQueueRpc::RetryTasks(grpc::CallbackServerContext* context,
-                                                   const v1::RetryTasksRequest* request,
-                                                   v1::RetryTasksResponse* response) {
-  return rpc_.Unary(context, retry_, request, response,
-                    [this](const rpc::CallContext& call, const v1::RetryTasksRequest& request,
-                           v1::RetryTasksResponse& response, rpc::Done done) {
-                      LogInfo("retry", {{"by", call.principal().name}, {"dry_run", request.dry_run()}});
-                      RunBulk(bulk_, deps_.reading, call, request, response, std::move(done), kDeadStates,
-                              [](const TaskId& id) {
-                                return Command{id, Retry{}};
-                              });
-                    });
+                                                   const grpc::ByteBuffer* request, grpc::ByteBuffer* response) {
+  return rpc::RawUnary<v1::RetryTasksRequest, v1::RetryTasksResponse>(
+      rpc_, context, retry_, request, response,
+      [this](const rpc::CallContext& call, const v1::RetryTasksRequest& request, v1::RetryTasksResponse& response,
+             rpc::Done done) {
+        LogInfo("retry", {{"by", call.principal().name}, {"dry_run", request.dry_run()}});
+        RunBulk(bulk_, deps_.reading, call, request, response, std::move(done), kDeadStates, [](const TaskId& id) {
+          return Command{id, Retry{}};
+        });
+      });
 }
 
 grpc::ServerUnaryReactor* TaskQueueRpc::DiscardDeadLetters(grpc::CallbackServerContext* context,
-                                                           const v1::DiscardDeadLettersRequest* request,
-                                                           v1::DiscardDeadLettersResponse* response) {
-  return rpc_.Unary(context, discard_, request, response,
-                    [this](const rpc::CallContext& call, const v1::DiscardDeadLettersRequest& request,
-                           v1::DiscardDeadLettersResponse& response, rpc::Done done) {
-                      LogInfo("discard", {{"by", call.principal().name}, {"dry_run", request.dry_run()}});
-                      RunBulk(bulk_, deps_.reading, call, request, response, std::move(done), kDeadStates,
-                              [reason = request.reason()](const TaskId& id) {
-                                return Command{id, Discard{reason}};
-                              });
-                    });
+                                                           const grpc::ByteBuffer* request,
+                                                           grpc::ByteBuffer* response) {
+  return rpc::RawUnary<v1::DiscardDeadLettersRequest, v1::DiscardDeadLettersResponse>(
+      rpc_, context, discard_, request, response,
+      [this](const rpc::CallContext& call, const v1::DiscardDeadLettersRequest& request,
+             v1::DiscardDeadLettersResponse& response, rpc::Done done) {
+        LogInfo("discard", {{"by", call.principal().name}, {"dry_run", request.dry_run()}});
+        RunBulk(bulk_, deps_.reading, call, request, response, std::move(done), kDeadStates,
+                [reason = request.reason()](const TaskId& id) {
+                  return Command{id, Discard{reason}};
+                });
+      });
 }
 
 grpc::ServerUnaryReactor* TaskQueueRpc::PauseQueue(grpc::CallbackServerContext* context,
-                                                   const v1::PauseQueueRequest* request,
-                                                   v1::PauseQueueResponse* response) {
-  return rpc_.Unary(
-      context, pause_, request, response,
+                                                   const grpc::ByteBuffer* request, grpc::ByteBuffer* response) {
+  return rpc::RawUnary<v1::PauseQueueRequest, v1::PauseQueueResponse>(
+      rpc_, context, pause_, request, response,
       [this](const rpc::CallContext& call, const v1::PauseQueueRequest& request, v1::PauseQueueResponse&,
              rpc::Done done) {
         if (absl::Status refusal = Refusal(Validate(request)); !refusal.ok()) return done(refusal);
@@ -302,10 +300,9 @@ grpc::ServerUnaryReactor* TaskQueueRpc::PauseQueue(grpc::CallbackServerContext* 
 }
 
 grpc::ServerUnaryReactor* TaskQueueRpc::ResumeQueue(grpc::CallbackServerContext* context,
-                                                    const v1::ResumeQueueRequest* request,
-                                                    v1::ResumeQueueResponse* response) {
-  return rpc_.Unary(
-      context, resume_, request, response,
+                                                    const grpc::ByteBuffer* request, grpc::ByteBuffer* response) {
+  return rpc::RawUnary<v1::ResumeQueueRequest, v1::ResumeQueueResponse>(
+      rpc_, context, resume_, request, response,
       [this](const rpc::CallContext& call, const v1::ResumeQueueRequest& request, v1::ResumeQueueResponse& response,
              rpc::Done done) {
         if (absl::Status refusal = Refusal(Validate(request)); !refusal.ok()) return done(refusal);
@@ -333,28 +330,26 @@ grpc::ServerUnaryReactor* TaskQueueRpc::ResumeQueue(grpc::CallbackServerContext*
 }
 
 grpc::ServerUnaryReactor* TaskQueueRpc::AnswerTask(grpc::CallbackServerContext* context,
-                                                   const v1::AnswerTaskRequest* request,
-                                                   v1::AnswerTaskResponse* response) {
-  return rpc_.Unary(context, answer_, request, response,
-                    [this](const rpc::CallContext& call, const v1::AnswerTaskRequest& request,
-                           v1::AnswerTaskResponse& response, rpc::Done done) {
-                      if (absl::Status refusal = Refusal(Validate(request)); !refusal.ok()) return done(refusal);
-                      const absl::StatusOr<TaskId> id = TaskId::Parse(request.task_id());
-                      if (!id.ok()) return done(id.status());
-                      LogInfo("answer", {{"by", call.principal().name}, {"task", request.task_id()}});
-                      deps_.lanes.Execute(
-                          {*id, Answer{request.answer()}},
-                          [&response, done = std::move(done)](const absl::StatusOr<Executed>& executed) mutable {
-                            if (executed.ok()) response.set_state(static_cast<v1::TaskState>(executed->state));
-                            done(executed.status());
-                          });
-                    });
+                                                   const grpc::ByteBuffer* request, grpc::ByteBuffer* response) {
+  return rpc::RawUnary<v1::AnswerTaskRequest, v1::AnswerTaskResponse>(
+      rpc_, context, answer_, request, response,
+      [this](const rpc::CallContext& call, const v1::AnswerTaskRequest& request, v1::AnswerTaskResponse& response,
+             rpc::Done done) {
+        if (absl::Status refusal = Refusal(Validate(request)); !refusal.ok()) return done(refusal);
+        const absl::StatusOr<TaskId> id = TaskId::Parse(request.task_id());
+        if (!id.ok()) return done(id.status());
+        LogInfo("answer", {{"by", call.principal().name}, {"task", request.task_id()}});
+        deps_.lanes.Execute({*id, Answer{request.answer()}},
+                            [&response, done = std::move(done)](const absl::StatusOr<Executed>& executed) mutable {
+                              if (executed.ok()) response.set_state(static_cast<v1::TaskState>(executed->state));
+                              done(executed.status());
+                            });
+      });
 }
 
 grpc::ServerUnaryReactor* TaskQueueRpc::ListDeadLetters(grpc::CallbackServerContext* context,
-                                                        const v1::ListDeadLettersRequest* request,
-                                                        v1::ListDeadLettersResponse* response) {
-  return rpc::BlockingUnary(
+                                                        const grpc::ByteBuffer* request, grpc::ByteBuffer* response) {
+  return rpc::RawBlockingUnary<v1::ListDeadLettersRequest, v1::ListDeadLettersResponse>(
       rpc_, deps_.reading, context, dead_, request, response,
       [this](const rpc::CallContext& call, const v1::ListDeadLettersRequest& request,
              v1::ListDeadLettersResponse& response) -> absl::Status {

@@ -48,6 +48,9 @@ class TroubledBatch final : public TaskBatch {
   absl::StatusOr<std::vector<GivenSpec>> LoadSpecs(absl::Span<const TaskId> ids) override {
     return batch_.LoadSpecs(ids);
   }
+  absl::StatusOr<std::vector<Standing>> Standings(absl::Span<const TaskId> ids) override {
+    return batch_.Standings(ids);
+  }
 
  private:
   TaskBatch& batch_;

@@ -1,5 +1,6 @@
 #include "services/task_queue/task_store.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace switchyard::task_queue {
@@ -24,6 +25,17 @@ absl::StatusOr<std::vector<LoadedTask>> LoadEach(TaskBatch& batch, absl::Span<co
     }
   }
   return loaded;
+}
+
+std::vector<TaskId> SettledBy(const TaskRecord& before, const TaskRecord& after) {
+  std::vector<TaskId> settled;
+  for (const Awaited& awaited : before.awaits) {
+    const auto still = std::find_if(after.awaits.begin(), after.awaits.end(), [&awaited](const Awaited& candidate) {
+      return candidate.task == awaited.task && !candidate.failed;
+    });
+    if (!awaited.failed && still == after.awaits.end()) settled.push_back(awaited.task);
+  }
+  return settled;
 }
 
 }  // namespace switchyard::task_queue

@@ -75,6 +75,11 @@ struct DueTask {
   absl::Time due;
 };
 
+struct JudgingTask {
+  TaskId id;
+  Generation generation{};
+};
+
 struct Session {
   std::string agent;
   std::int64_t epoch = 0;
@@ -176,6 +181,13 @@ class TaskStore {
   virtual absl::StatusOr<std::vector<StoredTask>> OwnedBy(absl::Span<const std::string> agents) = 0;
   // Owned tasks that an agent must be told something about, a cancellation or an answer: by id, behind `after`.
   virtual absl::StatusOr<std::vector<TaskRecord>> WithDirectives(const TaskId& after, int limit) = 0;
+
+  // Tasks that await a verdict, by id, behind `after`.
+  virtual absl::StatusOr<std::vector<JudgingTask>> ScanJudging(const TaskId& after, int limit) = 0;
+  // Who waits for whom: all of it, behind `after`, or for some of those that are awaited, by them, behind `after`.
+  virtual absl::StatusOr<std::vector<Wait>> ScanWaits(const Wait& after, int limit) = 0;
+  virtual absl::StatusOr<std::vector<Wait>> WaitsFor(absl::Span<const TaskId> awaited, const Wait& after,
+                                                     int limit) = 0;
 
   // Renews what `owner` has, takes free or expired shards up to `want`, and returns what it holds now.
   virtual absl::StatusOr<std::vector<ShardLease>> AcquireShards(std::string_view owner, int want, absl::Time now,

@@ -77,7 +77,8 @@ Move TaskStoreContract::Decided(const TaskRecord& record, const Command& command
           .revision = record.revision,
           .next = &next,
           .new_events = next.timeline.back().ordinal - record.timeline.back().ordinal,
-          .due = DueTime(rules_, next)};
+          .due = DueTime(rules_, next),
+          .settled = SettledBy(record, next)};
 }
 
 MoveOutcome TaskStoreContract::DoCommand(const Command& command, const Guards& guards) {

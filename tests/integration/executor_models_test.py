@@ -176,7 +176,8 @@ class ExecutorModelsTest(unittest.TestCase):
         self.assertIn("kind.prompt", hello.features)
         self.assertNotIn("kind.command", hello.features)
         self.assertIn("reach:gpu-1", hello.capabilities)
-        self.assertEqual([(test.name, test.passed) for test in hello.self_tests], [("models", True)])
+        self.assertEqual([(test.name, test.passed) for test in hello.self_tests],
+                         [("models", True), ("build_loop", True)])
         for protocol in KINDS:
             with self.subTest(protocol=protocol):
                 self.hub.output = b""

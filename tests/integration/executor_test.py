@@ -1,8 +1,10 @@
 """yard-agent against the real hub, task queue and scheduler: joins, runs, survives."""
 
+import http.server
 import os
 import stat
 import sys
+import threading
 import time
 import unittest
 
@@ -50,6 +52,41 @@ class ExecutorTest(FleetTest):
                 stream.wait_closed()
                 return b"".join(chunk.data for message in stream.messages for chunk in message.chunks)
         wait_until(lambda: read() == b"a line for the log\n", "the log to be there")
+
+    def serve(self):
+        """The address of a server that knows no method."""
+        handler = type("Silent", (http.server.BaseHTTPRequestHandler,), {"log_message": lambda *_: None})
+        server = http.server.HTTPServer(("127.0.0.1", 0), handler)
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        self.addCleanup(thread.join)
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        return f"http://127.0.0.1:{server.server_address[1]}/"
+
+    def test_the_checks_of_a_task_are_made_where_it_ran(self):
+        spec, checks = stubs.spec, stubs.checks
+        steps = [spec.VerificationStep(name="runs", command_succeeds=spec.CommandSucceeds(argv=["echo", "checked"])),
+                 spec.VerificationStep(name="out", optional=True, file_exists=spec.FileExists(path="out.txt")),
+                 spec.VerificationStep(name="clean", optional=True, git_clean=spec.GitClean()),
+                 spec.VerificationStep(name="secrets", no_secrets=spec.NoSecrets()),
+                 spec.VerificationStep(name="served", http_ok=spec.HttpOk(url=self.serve(), expected_status=501)),
+                 spec.VerificationStep(name="metadata", optional=True,
+                                       http_ok=spec.HttpOk(url="http://169.254.169.254/latest/meta-data/"))]
+        task_id = self.submit("/usr/bin/echo", "done", verification=steps)
+        wait_until(lambda: self.get(task_id).result.checks, "the report of the checks")
+        report = checks.CheckReport.FromString(self.get(task_id).result.checks)
+        self.assertEqual([(step.name, step.check, checks.StepStatus.Name(step.status)) for step in report.steps],
+                         [("runs", "command_succeeds", "STEP_STATUS_PASSED"),
+                          ("out", "file_exists", "STEP_STATUS_FAILED"),
+                          ("clean", "git_clean", "STEP_STATUS_ERROR"),
+                          ("secrets", "no_secrets", "STEP_STATUS_PASSED"),
+                          ("served", "http_ok", "STEP_STATUS_PASSED"),
+                          ("metadata", "http_ok", "STEP_STATUS_FAILED")])
+        self.assertIn("link-local", report.steps[5].evidence)
+        self.assertIn("checked", report.steps[0].evidence)
+        self.assertTrue(all(step.evidence for step in report.steps))
+        self.cancel(task_id)
 
     def test_a_failing_command_fails_with_its_exit_code(self):
         task_id = self.submit("/usr/bin/false", retry_policy=stubs.spec.RetryPolicy(max_attempts=1))

@@ -134,7 +134,8 @@ class SubmitTest(StackTest):
         spec.metadata[""] = "v"
         failure = self.fails("INVALID_FIELD", self.tasks.SubmitTask, spec=spec, request_id="r" * 129,
                              code="INVALID_ARGUMENT")
-        wanted = {"request_id", "spec.title", "spec.schema_version", "spec.lane", "spec.project", "spec.dependencies",
+        wanted = {"request_id", "spec.title", "spec.schema_version", "spec.lane", "spec.project",
+                  "spec.dependencies[0].task_id",
                   "spec.parent_task_id", "spec.continues_task_id", "spec.concurrency_key", "spec.capabilities[0]",
                   "spec.command.argv[1]", "spec.command.working_directory", 'spec.command.environment["1A"]',
                   "spec.time_limits.run", "spec.retry_policy.max_attempts", "spec.metadata"}
@@ -188,6 +189,24 @@ class SubmitTest(StackTest):
         self.assertEqual((failure.code.name, failure.reason), ("INVALID_ARGUMENT", "INVALID_FIELD"))
         self.assertEqual(self.raw_failure("SubmitTask", b"\x0a\x7f", "nonsense").reason, "TOKEN_INVALID")
         self.assertFalse(self.tasks.ListTasks(filter=stubs.queue.TaskFilter(projects=[self.project])).tasks)
+
+    def test_other_calls_with_malformed_text_are_answered_like_it(self):
+        queue = stubs.queue
+        selection = queue.TaskSelection(filter=queue.TaskFilter(title_contains="QQQQ"), expected_count=0)
+        requests = {
+            "ListTasks": (queue.ListTasksRequest(filter=queue.TaskFilter(title_contains="QQQQ")),
+                          "filter.title_contains"),
+            "ListDeadLetters": (queue.ListDeadLettersRequest(page_token="QQQQ"), "page_token"),
+            "CancelTasks": (queue.CancelTasksRequest(selection=selection), "selection.filter.title_contains"),
+            "RetryTasks": (queue.RetryTasksRequest(selection=selection), "selection.filter.title_contains"),
+            "DiscardDeadLetters": (queue.DiscardDeadLettersRequest(reason="QQQQ"), "reason"),
+            "PauseQueue": (queue.PauseQueueRequest(reason="QQQQ"), "reason"),
+            "ResumeQueue": (queue.ResumeQueueRequest(target=queue.QueueTarget(project="QQQQ")), "target.project"),
+            "AnswerTask": (queue.AnswerTaskRequest(answer="QQQQ"), "answer")}
+        for method, (request, field) in requests.items():
+            with self.subTest(method=method):
+                failure = self.raw_failure(method, request.SerializeToString().replace(b"QQQQ", b"\xff\xfeQQ"))
+                self.assertEqual((failure.reason, failure.fields), ("INVALID_FIELD", [field]))
 
     def raw_failure(self, method, request, token=None):
         """What bytes that no client of ours would send are answered with."""

@@ -163,6 +163,7 @@ class Connection:
         self.scheduling = Service(self.channel, stubs.scheduler_admin, "SchedulerAdminService", token, timeout)
         self.models = Service(self.channel, stubs.model_registry, "ModelRegistryService", token, timeout)
         self.routing = Service(self.channel, stubs.router, "RouterService", token, timeout)
+        self.verification = Service(self.channel, stubs.verification, "VerificationService", token, timeout)
         self.health = Service(self.channel, stubs.health_pb2, "Health", None, timeout)
 
     def serving(self, service="", timeout=5.0):

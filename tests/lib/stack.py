@@ -157,6 +157,7 @@ class Stack:
                  environment=None, start=True):
         self.folder = tempfile.mkdtemp(prefix="systack.", dir="/tmp")
         self.postgres, self.identity, self.queues, self.connections, self.tokens = None, None, [], [], {}
+        self.verifications = []
         self.settings = merged(PATIENT, settings or {})
         self.server, self.auth, self.environment = server or {}, auth or {}, environment or {}
         try:
@@ -212,6 +213,23 @@ class Stack:
             process.start(ready)
         return process
 
+    def add_verification(self, settings=None, environment=None, replica=0):
+        """A verification service of its own, over the task queue of that number."""
+        name = f"verification-{len(self.verifications)}"
+        if "verification" not in self.tokens:
+            self.tokens["verification"] = self.issue("verification", "service,submit")
+        token = os.path.join(self.folder, "verification.token")
+        process = Process(self, "switchyard-verification", name, {
+            "server": self.server_section({}), "database": self.database(),
+            "auth": {"identity_address": self.identity.address, "token": f"file:{token}"},
+            "task_queue": {"address": self.queues[replica].address}, "verification": settings or {}},
+            {**self.environment, **(environment or {})})
+        self.verifications.append(process)
+        return process.start()
+
+    def connect_verification(self, who="admin", number=0):
+        return self._connected(Connection(self.verifications[number].address, self.tokens[who])).verification
+
     def connect(self, who="admin", replica=0, timeout=20.0, options=()):
         """A connection to a task queue; closed with the stack."""
         return self._connected(Connection(self.queues[replica].address, self.tokens[who], timeout, options))
@@ -224,7 +242,7 @@ class Stack:
         return connection
 
     def processes(self):
-        return [process for process in [*self.queues, self.identity] if process is not None]
+        return [process for process in [*self.verifications, *self.queues, self.identity] if process is not None]
 
     def tails(self):
         return "".join(f"--- {process.name}\n{process.tail()}" for process in self.processes())

@@ -27,6 +27,8 @@ CONTRACTS = (
     "switchyard/model_registry/v1/model_registry_service.proto",
     "switchyard/router/v1/routing.proto",
     "switchyard/router/v1/router_service.proto",
+    "switchyard/verification/v1/checks.proto",
+    "switchyard/verification/v1/verification_service.proto",
 )
 
 
@@ -60,3 +62,5 @@ from switchyard.task_queue.v1 import spec_pb2 as spec  # noqa: E402,F401
 from switchyard.task_queue.v1 import task_ledger_service_pb2 as ledger  # noqa: E402,F401
 from switchyard.task_queue.v1 import task_pb2 as task  # noqa: E402,F401
 from switchyard.task_queue.v1 import task_queue_service_pb2 as queue  # noqa: E402,F401
+from switchyard.verification.v1 import checks_pb2 as checks  # noqa: E402,F401
+from switchyard.verification.v1 import verification_service_pb2 as verification  # noqa: E402,F401

@@ -285,7 +285,7 @@ void ExecutorProcess::Hear(Wire* wire, const agent::v1::HubMessage& message) {
       const auto found = confirms_.find(message.confirm_result().request());
       if (found == confirms_.end()) break;
       core_->OnConfirmation(found->second, message.confirm_result().current()       ? ex::Confirmation::kCurrent
-                                           : message.confirm_result().unavailable() ? ex::Confirmation::kUnavailable
+                                           : message.confirm_result().unavailable() ? ex::Confirmation::kUnknown
                                                                                     : ex::Confirmation::kStale);
       confirms_.erase(found);
       break;

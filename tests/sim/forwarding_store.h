@@ -29,6 +29,9 @@ class ForwardingBatch : public task_queue::TaskBatch {
   absl::StatusOr<std::vector<task_queue::GivenSpec>> LoadSpecs(absl::Span<const task_queue::TaskId> ids) override {
     return batch_.LoadSpecs(ids);
   }
+  absl::StatusOr<std::vector<task_queue::Standing>> Standings(absl::Span<const task_queue::TaskId> ids) override {
+    return batch_.Standings(ids);
+  }
 
  protected:
   TaskBatch& batch_;
@@ -91,6 +94,17 @@ class ForwardingStore : public task_queue::TaskStore {
   absl::StatusOr<std::vector<task_queue::TaskRecord>> WithDirectives(const task_queue::TaskId& after,
                                                                      int limit) override {
     return Through([&] { return store_.WithDirectives(after, limit); });
+  }
+  absl::StatusOr<std::vector<task_queue::JudgingTask>> ScanJudging(const task_queue::TaskId& after,
+                                                                   int limit) override {
+    return Through([&] { return store_.ScanJudging(after, limit); });
+  }
+  absl::StatusOr<std::vector<task_queue::Wait>> ScanWaits(const task_queue::Wait& after, int limit) override {
+    return Through([&] { return store_.ScanWaits(after, limit); });
+  }
+  absl::StatusOr<std::vector<task_queue::Wait>> WaitsFor(absl::Span<const task_queue::TaskId> awaited,
+                                                         const task_queue::Wait& after, int limit) override {
+    return Through([&] { return store_.WaitsFor(awaited, after, limit); });
   }
   absl::StatusOr<std::vector<task_queue::ShardLease>> AcquireShards(std::string_view owner, int want, absl::Time now,
                                                                     absl::Time expire) override {

@@ -42,6 +42,10 @@ const std::vector<Scenario>& AllScenarios() {
        &SlowReader},
       {"route", "decisions of the router's core among 1, 50 and 500 endpoints: at least 200,000/s at 50, on one core",
        &RouteDecisions},
+      {"edit-apply",
+       "answers of models become files: at least 50 MB/s of a file of 10 MB with 20 blocks, whether they are\n"
+       "                       exact, indented otherwise, or not there",
+       &EditApply},
       {"llm-overhead",
        "a prompt for a warm simulated endpoint: submit to the first byte there, and the last byte to\n"
        "                       done: p50 of both together at most 3 ms",

@@ -49,6 +49,9 @@ rules:
   arguments: ['int:0..3600']
 - name: date
   program: /bin/date
+- name: touch
+  program: /usr/bin/touch
+  rest: ['path:']
 - name: list
   program: /bin/ls
   rest: ['any:']

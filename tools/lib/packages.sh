@@ -8,7 +8,7 @@ readonly PACKAGES_BUILD=(
   nlohmann-json3-dev libsqlite3-dev libjemalloc-dev libtomlplusplus-dev libre2-dev
   libgtest-dev libgmock-dev libbenchmark-dev
 )
-readonly PACKAGES_RUN=(postgresql bubblewrap iproute2 util-linux procps openssl)
+readonly PACKAGES_RUN=(postgresql bubblewrap git iproute2 util-linux procps openssl)
 readonly PACKAGES_TEST=(python3 python3-protobuf python3-grpcio)
 readonly PACKAGES_CHECK=(clang clang-format clang-tidy shellcheck python3 python3-protobuf protobuf-compiler)
 readonly PACKAGES_FUZZ=(clang libclang-rt-dev)

@@ -2,7 +2,8 @@
 # shellcheck shell=bash
 
 # In the order in which they start; they stop in the reverse one. The process is named as its binary is.
-readonly SERVICES=(switchyard-identity switchyard-task-queue switchyard-agent-hub switchyard-scheduler switchyard-model-registry switchyard-router)
+readonly SERVICES=(switchyard-identity switchyard-task-queue switchyard-agent-hub switchyard-scheduler switchyard-model-registry switchyard-router
+  switchyard-verification)
 readonly BIN=${SWITCHYARD_BIN:-$ROOT/build/release/bin}
 
 # Ports count from SWITCHYARD_PORT_BASE; the one chosen last is remembered. Sets PORT_BASE.
@@ -23,6 +24,7 @@ service_port() {
     switchyard-scheduler) echo $((PORT_BASE + 4)) ;;
     switchyard-model-registry) echo $((PORT_BASE + 5)) ;;
     switchyard-router) echo $((PORT_BASE + 6)) ;;
+    switchyard-verification) echo $((PORT_BASE + 7)) ;;
     *) fail "no port is set aside for $1" ;;
   esac
 }
@@ -54,11 +56,14 @@ server:
 YAML
 }
 
+# What a service calls the others with: verification submits tasks too.
+service_token() { if [[ $1 == switchyard-verification ]]; then echo verification; else echo service; fi; }
+
 auth_section() {
   cat <<YAML
 auth:
   identity_address: 127.0.0.1:$(service_port switchyard-identity)
-  token: file:$STATE/tokens/service.token
+  token: file:$STATE/tokens/$(service_token "${1:-}").token
 YAML
 }
 
@@ -109,6 +114,9 @@ stack_write_config() {
   { server_section switchyard-router && database_section && auth_section && task_queue_section &&
     registry_address_section; } |
     write_if_changed "$STATE/config/switchyard-router.yaml"
+  { server_section switchyard-verification && database_section && auth_section switchyard-verification &&
+    task_queue_section; } |
+    write_if_changed "$STATE/config/switchyard-verification.yaml"
   { echo "# Written by tools/up for switchyard migrate, doctor and token; edits are lost." && database_section; } |
     write_if_changed "$STATE/config/switchyard.yaml"
   write_if_changed "$STATE/yard/config.toml" <<TOML
@@ -122,6 +130,7 @@ hub_address = "127.0.0.1:$(service_port switchyard-agent-hub)"
 scheduler_address = "127.0.0.1:$(service_port switchyard-scheduler)"
 registry_address = "127.0.0.1:$(service_port switchyard-model-registry)"
 router_address = "127.0.0.1:$(service_port switchyard-router)"
+verification_address = "127.0.0.1:$(service_port switchyard-verification)"
 token_file = "$STATE/tokens/admin.token"
 TOML
 }
@@ -156,7 +165,7 @@ stack_migrate() {
 }
 
 # How long the tokens of this clone live, in days. Renewed only by tools/up, so the services' own is as long as may be.
-token_days() { if [[ $1 == service ]]; then echo 365; else echo 90; fi; }
+token_days() { if [[ $1 == admin ]]; then echo 90; else echo 365; fi; }
 
 # token_due NAME: true once it is a month old, well before it ends; when it is not there; when the database is a new one.
 token_due() {
@@ -194,7 +203,7 @@ stack_revoke_superseded() {
 # token_warnings: a line for each token that ends within a month.
 token_warnings() {
   local name file left
-  for name in admin service; do
+  for name in admin service verification; do
     file=$STATE/tokens/$name.token
     [[ -s $file ]] || continue
     left=$(($(token_days "$name") - ($(date +%s) - $(stat -c %Y "$file")) / 86400))
@@ -210,7 +219,7 @@ stack_start() {
   local service pid
   for service in "${SERVICES[@]}"; do
     if process_outdated "$service" || { process_pid "$service" >/dev/null &&
-      [[ $STATE/tokens/service.token -nt $(pid_file "$service") ]]; }; then
+      [[ $STATE/tokens/$(service_token "$service").token -nt $(pid_file "$service") ]]; }; then
       step "restarting $service: it was built or configured anew"
       process_stop "$service" 30
     fi

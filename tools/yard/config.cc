@@ -42,6 +42,8 @@ constexpr Field kFields[] = {
     {"scheduler_address", "scheduler-address", "YARD_SCHEDULER_ADDRESS", &Context::scheduler_address, "", false},
     {"registry_address", "registry-address", "YARD_REGISTRY_ADDRESS", &Context::registry_address, "", false},
     {"router_address", "router-address", "YARD_ROUTER_ADDRESS", &Context::router_address, "", false},
+    {"verification_address", "verification-address", "YARD_VERIFICATION_ADDRESS", &Context::verification_address, "",
+     false},
     {"token_file", "token-file", "YARD_TOKEN_FILE", &Context::token_file, "", true},
     {"ca_file", "ca-file", "YARD_CA_FILE", &Context::ca_file, "", true},
     {"cert_file", "cert-file", "YARD_CERT_FILE", &Context::cert_file, "", true},
@@ -270,7 +272,8 @@ absl::StatusOr<Connection> ResolveConnection(const Invocation& invocation, const
       setting.source = absl::StrCat("context ", name);
     }
     const bool as_address = field.member == &Context::hub_address || field.member == &Context::scheduler_address ||
-                            field.member == &Context::registry_address || field.member == &Context::router_address;
+                            field.member == &Context::registry_address || field.member == &Context::router_address ||
+                            field.member == &Context::verification_address;
     if (as_address && setting.value.empty()) {
       setting.value = connection.values.address;
       setting.source = "as address";

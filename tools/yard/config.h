@@ -26,6 +26,7 @@ struct Context {
   std::string scheduler_address;
   std::string registry_address;
   std::string router_address;
+  std::string verification_address;
   std::string token_file;
   std::string ca_file;
   std::string cert_file;

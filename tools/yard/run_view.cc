@@ -167,9 +167,15 @@ void RunView::Finished(const tq::Task& task) {
   if (begin != absl::InfinitePast() && end != absl::InfinitePast())
     absl::StrAppend(&last, " after ", SpanText(end - begin));
   if (task.attempts() > 1) absl::StrAppend(&last, ", ", task.attempts(), " attempts");
-  // The summary of an answer is its beginning, which stands there already.
+  const bool good = task.state() == tq::TASK_STATE_SUCCEEDED || task.state() == tq::TASK_STATE_PARTIAL;
+  // The summary of an answer is its beginning, which stands there already; one of work that failed its checks says only
+  // that the work ended.
   const bool repeats = raw() && task.result().output().find(task.result().summary()) != std::string::npos;
-  if (!task.result().summary().empty() && !repeats) absl::StrAppend(&last, ": ", task.result().summary());
+  if (!good && !task.failure().message().empty()) {
+    absl::StrAppend(&last, ": ", task.failure().message());
+  } else if (!task.result().summary().empty() && !repeats) {
+    absl::StrAppend(&last, ": ", task.result().summary());
+  }
   Note(last, ToneOf(task.state()));
   const tq::Usage& usage = LastUsage(task);
   if (UsedModel(usage)) Note(absl::StrCat("  ", UsageText(usage)), Marks(usage).empty() ? Tone::kFaint : Tone::kBad);

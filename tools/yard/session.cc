@@ -99,6 +99,12 @@ absl::Status Session::Explain(const absl::Status& status, std::string Context::*
                       absl::StrCat("no router answers at ", connection_->values.router_address, ": ", status.message()),
                       "is switchyard-router running? yard admin doctor; --router-address says where it is");
   }
+  if (address == &Context::verification_address && (nobody || status.code() == absl::StatusCode::kUnimplemented)) {
+    return LocalError(status.code(), "VERIFICATION_AWAY",
+                      absl::StrCat("no verification service answers at ", connection_->values.verification_address,
+                                   ": ", status.message()),
+                      "is switchyard-verification running? yard admin doctor; --verification-address says where it is");
+  }
   if (!nobody) return status;
   return Annotate(status, absl::StrCat(connection_->values.*address, " does not answer"));
 }
@@ -147,6 +153,14 @@ absl::StatusOr<RouterStub*> Session::router() {
     router_ = router::v1::RouterService::NewStub(channel);
   }
   return router_.get();
+}
+
+absl::StatusOr<VerificationStub*> Session::verification() {
+  if (verification_ == nullptr) {
+    SY_ASSIGN_OR_RETURN(std::shared_ptr<grpc::Channel> channel, Dial(&Context::verification_address));
+    verification_ = verification::v1::VerificationService::NewStub(channel);
+  }
+  return verification_.get();
 }
 
 absl::StatusOr<AgentAdminStub*> Session::hub() {

@@ -23,6 +23,7 @@
 #include "switchyard/router/v1/router_service.grpc.pb.h"
 #include "switchyard/scheduler/v1/scheduler_admin.grpc.pb.h"
 #include "switchyard/task_queue/v1/task_queue_service.grpc.pb.h"
+#include "switchyard/verification/v1/verification_service.grpc.pb.h"
 #include "tools/yard/config.h"
 #include "tools/yard/host.h"
 #include "tools/yard/output.h"
@@ -38,6 +39,7 @@ using AgentAdminStub = agent::v1::AgentAdminService::StubInterface;
 using SchedulerAdminStub = scheduler::v1::SchedulerAdminService::StubInterface;
 using ModelRegistryStub = model_registry::v1::ModelRegistryService::StubInterface;
 using RouterStub = router::v1::RouterService::StubInterface;
+using VerificationStub = verification::v1::VerificationService::StubInterface;
 
 enum class Repeat {
   // A second time would do something else: a lost answer is an error.
@@ -87,6 +89,7 @@ class Session {
   absl::StatusOr<SchedulerAdminStub*> scheduler();
   absl::StatusOr<ModelRegistryStub*> registry();
   absl::StatusOr<RouterStub*> router();
+  absl::StatusOr<VerificationStub*> verification();
   // Only after one of these succeeded.
   const rpc::Caller& caller() const { return *caller_; }
 
@@ -151,6 +154,17 @@ class Session {
     return answer;
   }
 
+  template <class Request, class Response>
+  absl::StatusOr<Response> Call(grpc::Status (VerificationStub::*method)(grpc::ClientContext*, const Request&,
+                                                                         Response*),
+                                const std::type_identity_t<Request>& request, Repeat repeat = Repeat::kSafe,
+                                absl::Duration timeout = kCallTimeout) {
+    SY_ASSIGN_OR_RETURN(VerificationStub * stub, verification());
+    absl::StatusOr<Response> answer = CallOn(*stub, method, request, repeat, timeout);
+    if (!answer.ok()) return Explain(answer.status(), &Context::verification_address);
+    return answer;
+  }
+
   // Names the address where no service answered.
   absl::Status Explain(const absl::Status& status, std::string Context::*address) const;
 
@@ -197,6 +211,7 @@ class Session {
   std::unique_ptr<SchedulerAdminStub> scheduler_;
   std::unique_ptr<ModelRegistryStub> registry_;
   std::unique_ptr<RouterStub> router_;
+  std::unique_ptr<VerificationStub> verification_;
 };
 
 }  // namespace switchyard::yard

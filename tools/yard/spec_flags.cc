@@ -34,8 +34,8 @@ std::string_view Trim(std::string_view text) {
 }
 
 absl::Status BadCheck(std::string_view text, std::string_view why) {
-  return UsageError("BAD_CHECK", absl::StrCat("--verify '", ToAbsl(text), "': ", ToAbsl(why)),
-                    "yard task submit --verify 'command_succeeds: make test' ...");
+  return UsageError("BAD_CHECK", absl::StrCat("--check '", ToAbsl(text), "': ", ToAbsl(why)),
+                    "yard task submit --check 'command_succeeds: make test' ...");
 }
 
 // A missing argument of a check; words beyond the last one stay in it.
@@ -97,8 +97,39 @@ absl::Status FillCheck(std::string_view kind, const std::vector<std::string>& wo
 void ApplyContext(const Invocation& invocation, tq::TaskSpec& spec) {
   if (invocation.Has("repo")) spec.mutable_context()->set_repository(invocation.Get("repo"));
   if (invocation.Has("branch")) spec.mutable_context()->set_branch(invocation.Get("branch"));
-  if (invocation.Has("base-branch")) spec.mutable_context()->set_base_branch(invocation.Get("base-branch"));
+  for (const char* flag : {"base-branch", "base"}) {
+    if (invocation.Has(flag)) spec.mutable_context()->set_base_branch(invocation.Get(flag));
+  }
   for (const std::string& sentence : invocation.All("criterion")) spec.add_success_criteria(sentence);
+}
+
+// Each brings along what it needs.
+absl::Status ApplyDelivery(const Invocation& invocation, tq::TaskSpec& spec) {
+  const bool merge = invocation.Has("auto-merge");
+  const bool draft = invocation.Has("draft");
+  const bool open = merge || draft || invocation.Has("pull-request");
+  if (!open && !invocation.Has("push")) return absl::OkStatus();
+  if (merge && draft) return UsageError("BAD_COMBINATION", "--draft and --auto-merge exclude each other");
+  if (spec.context().repository().empty()) {
+    return UsageError("BAD_COMBINATION", "--push and --pull-request go with --repo");
+  }
+  tq::Delivery& delivery = *spec.mutable_delivery();
+  delivery.set_push(true);
+  if (open) delivery.set_pull_request(true);
+  if (merge) delivery.set_auto_merge(true);
+  if (draft) delivery.set_draft(true);
+  return absl::OkStatus();
+}
+
+void ApplyDependencies(const Invocation& invocation, tq::TaskSpec& spec) {
+  for (const std::string& id : invocation.All("depends-on")) spec.add_dependencies()->set_task_id(id);
+  if (invocation.Has("dependency-rule")) {
+    spec.set_dependency_rule(Parse<tq::DependencyRule>(invocation.Get("dependency-rule")));
+  }
+  if (invocation.Has("on-dependency-failure")) {
+    spec.set_on_dependency_failure(Parse<tq::OnDependencyFailure>(invocation.Get("on-dependency-failure")));
+  }
+  if (invocation.Has("continues")) spec.set_continues_task_id(invocation.Get("continues"));
 }
 
 void ApplyLimits(const Invocation& invocation, absl::Time now, tq::TaskSpec& spec) {
@@ -132,6 +163,10 @@ absl::Status ApplyExecutable(const Invocation& invocation, std::string_view prom
   if (invocation.Has("system")) {
     if (!spec.has_prompt()) return UsageError("BAD_COMBINATION", "--system goes with a prompt only");
     spec.mutable_prompt()->set_system(invocation.Get("system"));
+  }
+  if (invocation.Has("edit-format")) {
+    if (!spec.has_prompt()) return UsageError("BAD_COMBINATION", "--edit-format goes with a prompt only");
+    spec.mutable_prompt()->set_edit_format(Parse<tq::EditFormat>(invocation.Get("edit-format")));
   }
   if (invocation.Has("workdir") || invocation.Has("env")) {
     if (!spec.has_command()) return UsageError("BAD_COMBINATION", "--workdir and --env go with a command only");
@@ -214,6 +249,10 @@ absl::Status ApplySpecFlags(const Invocation& invocation, std::string_view promp
   if (invocation.Has("routine")) spec.set_routine(true);
   if (invocation.Has("free-fallback")) spec.set_free_fallback(true);
   if (const auto number = invocation.Number("max-tokens")) spec.mutable_resource_limits()->set_max_tokens(*number);
+  if (const auto number = invocation.Number("max-iterations")) {
+    spec.mutable_resource_limits()->set_max_iterations(static_cast<int>(*number));
+  }
+  for (const std::string& family : invocation.All("exclude-family")) spec.add_excluded_model_families(family);
   if (invocation.Has("max-cost")) {
     const std::optional<std::int64_t> micros = ParseDollars(invocation.Get("max-cost"));
     if (!micros.has_value()) return UsageError("BAD_VALUE", "--max-cost wants dollars, such as 0.50");
@@ -222,8 +261,12 @@ absl::Status ApplySpecFlags(const Invocation& invocation, std::string_view promp
   for (const std::string& name : invocation.All("capability")) spec.add_capabilities(name);
   ApplyContext(invocation, spec);
   ApplyLimits(invocation, now, spec);
-  for (const std::string& check : invocation.All("verify")) {
-    SY_ASSIGN_OR_RETURN(*spec.add_verification(), ParseCheck(check));
+  SY_RETURN_IF_ERROR(ApplyDelivery(invocation, spec));
+  ApplyDependencies(invocation, spec);
+  for (const char* flag : {"check", "verify"}) {
+    for (const std::string& check : invocation.All(flag)) {
+      SY_ASSIGN_OR_RETURN(*spec.add_verification(), ParseCheck(check));
+    }
   }
   for (const std::string& pair : invocation.All("metadata")) {
     auto [key, value] = SplitPair(pair);

@@ -152,6 +152,65 @@ TEST(SpecFlagsTest, FillEveryField) {
   EXPECT_THAT(spec.verification(0).command_succeeds().argv(), ElementsAre("make", "a b"));
 }
 
+TEST(SpecFlagsTest, SayWhatBecomesOfChangesAndWhatToWaitFor) {
+  const tq::TaskSpec spec = FromFlags({"--prompt",
+                                       "x",
+                                       "--repo",
+                                       "app",
+                                       "--base",
+                                       "main",
+                                       "--draft",
+                                       "--max-iterations",
+                                       "5",
+                                       "--edit-format",
+                                       "search-replace",
+                                       "--exclude-family",
+                                       "qwen",
+                                       "--check",
+                                       "test_passes: make test",
+                                       "--verify",
+                                       "optional no_secrets",
+                                       "--depends-on",
+                                       "a",
+                                       "--depends-on",
+                                       "b",
+                                       "--dependency-rule",
+                                       "any",
+                                       "--on-dependency-failure",
+                                       "run",
+                                       "--continues",
+                                       "c"});
+  EXPECT_EQ(spec.context().base_branch(), "main");
+  EXPECT_TRUE(spec.delivery().push() && spec.delivery().pull_request() && spec.delivery().draft());
+  EXPECT_FALSE(spec.delivery().auto_merge());
+  EXPECT_EQ(spec.resource_limits().max_iterations(), 5);
+  EXPECT_EQ(spec.prompt().edit_format(), tq::EDIT_FORMAT_SEARCH_REPLACE);
+  EXPECT_THAT(spec.excluded_model_families(), ElementsAre("qwen"));
+  ASSERT_EQ(spec.verification_size(), 2);
+  EXPECT_THAT(spec.verification(0).test_passes().argv(), ElementsAre("make", "test"));
+  EXPECT_TRUE(spec.verification(1).optional());
+  ASSERT_EQ(spec.dependencies_size(), 2);
+  EXPECT_EQ(spec.dependencies(1).task_id(), "b");
+  EXPECT_EQ(spec.dependency_rule(), tq::DEPENDENCY_RULE_ANY);
+  EXPECT_EQ(spec.on_dependency_failure(), tq::ON_DEPENDENCY_FAILURE_RUN);
+  EXPECT_EQ(spec.continues_task_id(), "c");
+  EXPECT_TRUE(FromFlags({"--repo", "app", "--push", "--", "make"}).delivery().push());
+  EXPECT_TRUE(FromFlags({"--repo", "app", "--auto-merge", "--", "make"}).delivery().pull_request());
+}
+
+TEST(SpecFlagsTest, RefuseDeliveriesThatCannotBe) {
+  for (const std::vector<std::string>& words :
+       {std::vector<std::string>{"--push"}, {"--repo", "app", "--draft", "--auto-merge"}}) {
+    std::vector<std::string> line = {"task", "submit"};
+    line.insert(line.end(), words.begin(), words.end());
+    line.insert(line.end(), {"--", "make"});
+    const auto invocation = ParseCommandLine(YardTree(), line);
+    ASSERT_TRUE(invocation.ok()) << invocation.status();
+    tq::TaskSpec spec;
+    EXPECT_THAT(ApplySpecFlags(*invocation, "", absl::UnixEpoch(), spec), IsError("USAGE_BAD_COMBINATION"));
+  }
+}
+
 TEST(SpecFlagsTest, AskForSomethingToRun) {
   const auto invocation = ParseCommandLine(YardTree(), {"task", "submit", "--title", "t"});
   tq::TaskSpec spec;
@@ -177,6 +236,7 @@ TEST(CheckTest, RefusesWhatIsMalformed) {
     EXPECT_FALSE(ParseCheck(bad).ok()) << bad;
   }
   EXPECT_THAT(std::string(ParseCheck("comand_succeeds: x").status().message()), HasSubstr("command_succeeds"));
+  EXPECT_THAT(std::string(ParseCheck("test_pass: make").status().message()), HasSubstr("did you mean test_passes"));
 }
 
 TEST(FilterTest, TakesStatesAgesAndProjects) {

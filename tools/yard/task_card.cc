@@ -10,6 +10,7 @@
 #include "libs/text/terminal.h"
 #include "tools/yard/task_names.h"
 #include "tools/yard/usage_text.h"
+#include "tools/yard/verify_view.h"
 
 namespace switchyard::yard {
 namespace {
@@ -45,12 +46,23 @@ void UsageLines(std::string& card, const tq::Usage& usage, bool color) {
   Line(card, "model time", TimesText(usage), Tone::kNone, color);
 }
 
-// What the router said when it last had no place for it.
+// What the router said when it last had no place for it, or what it waits for.
 std::string HoldText(const tq::Task& task, const google::protobuf::RepeatedPtrField<tq::TaskEvent>& events) {
-  if (task.state() != tq::TASK_STATE_QUEUED || task.hold_reason() != tq::HOLD_REASON_NO_ROUTE) return "";
-  const auto held = std::find_if(events.rbegin(), events.rend(),
-                                 [](const tq::TaskEvent& event) { return event.kind() == tq::EVENT_KIND_HELD; });
+  const tq::HoldReason hold = task.hold_reason();
+  if (task.state() != tq::TASK_STATE_QUEUED) return "";
+  if (hold != tq::HOLD_REASON_NO_ROUTE && hold != tq::HOLD_REASON_DEPENDENCY) return "";
+  const auto held = std::find_if(events.rbegin(), events.rend(), [hold](const tq::TaskEvent& event) {
+    return event.kind() == tq::EVENT_KIND_HELD || event.hold_reason() == hold;
+  });
   return held == events.rend() || held->message().empty() ? "" : absl::StrCat(": ", held->message());
+}
+
+std::string DependenciesText(const tq::TaskSpec& spec) {
+  std::string text;
+  for (const tq::Dependency& dependency : spec.dependencies()) {
+    absl::StrAppend(&text, text.empty() ? "" : ", ", dependency.task_id(), dependency.optional() ? " (optional)" : "");
+  }
+  return spec.dependency_rule() == tq::DEPENDENCY_RULE_ANY ? absl::StrCat("any of ", text) : text;
 }
 
 // What was said when the last route was taken.
@@ -155,7 +167,7 @@ std::string WhyText(const tq::Task& task, const ViewTimes& times) {
         why = "waits before its next attempt";
         break;
       case tq::HOLD_REASON_DEPENDENCY:
-        why = "waits for another task";
+        why = "its dependencies have not ended";
         break;
       case tq::HOLD_REASON_PAUSED:
         why = "paused by a person; yard queue list says what is paused";
@@ -276,6 +288,8 @@ std::string TaskCard(const tq::Task& task, const google::protobuf::RepeatedPtrFi
   Line(card, "generation", absl::StrCat(task.generation()), Tone::kNone, color);
   Line(card, "command", absl::StrJoin(spec.command().argv(), " "), Tone::kNone, color);
   Line(card, "repository", spec.context().repository(), Tone::kNone, color);
+  Line(card, "depends on", DependenciesText(spec), Tone::kNone, color);
+  Line(card, "continues", spec.continues_task_id(), Tone::kNone, color);
   Line(card, "metadata", MapText(spec.metadata()), Tone::kNone, color);
   if (task.has_result()) {
     if (spec.has_command()) Line(card, "exit code", absl::StrCat(task.result().exit_code()), Tone::kNone, color);
@@ -285,6 +299,7 @@ std::string TaskCard(const tq::Task& task, const google::protobuf::RepeatedPtrFi
   Line(card, "role", spec.role(), Tone::kNone, color);
   if (!spec.has_command()) Line(card, "route", RouteText(events), Tone::kNone, color);
   UsageLines(card, LastUsage(task), color);
+  card += ReportSections(task.result(), style);
   if (!task.history().empty()) Section(card, "attempts so far", HistoryTable(task, style, name_of), color);
   const int room = std::clamp((style.columns == 0 ? 100 : style.columns) - 56, 20, 60);
   Section(card, "where the time went", Waterfall(Stretches(events, times.now, name_of), room, color), color);

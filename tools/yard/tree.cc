@@ -3,6 +3,7 @@
 #include "tools/yard/tree_agents.h"
 #include "tools/yard/tree_models.h"
 #include "tools/yard/tree_routes.h"
+#include "tools/yard/tree_verify.h"
 #include "tools/yard/tree_work.h"
 
 namespace switchyard::yard {
@@ -294,6 +295,9 @@ Flags GlobalFlags() {
       {.name = "router-address",
        .placeholder = "HOST:PORT",
        .help = "The router; default: as --address. [YARD_ROUTER_ADDRESS]"},
+      {.name = "verification-address",
+       .placeholder = "HOST:PORT",
+       .help = "Verification; default: as --address. [YARD_VERIFICATION_ADDRESS]"},
       {.name = "token-file",
        .kind = Kind::kFile,
        .placeholder = "FILE",
@@ -351,13 +355,15 @@ Tree MakeTree() {
                 {"role", "Which model a role gets."},
                 {"route", "Which model a task gets, and why."},
                 {"budget", "What may be spent."},
+                {"verify", "What checks and judges made of finished work."},
                 {"queue", "Lanes: depth, pause and resume."},
                 {"dead-letter", "Tasks that were given up and wait for a person."},
                 {"admin", "The installation itself."},
                 {"token", "Tokens of people and programs."},
                 {"context", "Which installation yard talks to."}};
-  for (const std::vector<Command>& part : {WorkCommands(), TaskCommands(), AgentCommands(), ModelCommands(),
-                                           RouteCommands(), QueueCommands(), InstallationCommands(), LocalCommands()}) {
+  for (const std::vector<Command>& part :
+       {WorkCommands(), TaskCommands(), AgentCommands(), ModelCommands(), RouteCommands(), VerifyCommands(),
+        QueueCommands(), InstallationCommands(), LocalCommands()}) {
     tree.commands.insert(tree.commands.end(), part.begin(), part.end());
   }
   tree.exit_codes = {{0, "Done."},

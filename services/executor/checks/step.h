@@ -59,6 +59,8 @@ struct Step {
 
 // "file_exists", as the contract calls the field.
 std::string_view CheckName(const Check& check);
+// Whether a program of the task's choice runs for it.
+bool NeedsProgram(const Check& check);
 
 enum class StepStatus { kPassed, kFailed, kError, kTimedOut, kSkipped };
 

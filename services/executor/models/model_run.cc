@@ -50,8 +50,9 @@ absl::Status CheckRoute(const Route& route, const Work& work, const CredentialPo
   return credentials.SecretFor(route.credential, route.url).status();
 }
 
-ModelRun::ModelRun(Work work, Route route, RunLimits limits, RunDeps deps, BackendSink& sink)
+ModelRun::ModelRun(Work work, Route route, RunLimits limits, RunDeps deps, BackendSink& sink, Conversation conversation)
     : work_(std::move(work)),
+      conversation_(std::move(conversation)),
       limits_(limits),
       deps_(deps),
       time_(TimeOf(work_, limits)),
@@ -84,7 +85,8 @@ absl::StatusOr<CallSpec> ModelRun::MakeSpec() {
                     .system = work_.prompt.system,
                     .instruction = work_.prompt.instruction,
                     .success_criteria = work_.prompt.success_criteria,
-                    .data = {}};
+                    .data = {},
+                    .turns = conversation_.turns};
   for (const auto& [name, text] : work_.prompt.data) parts.data.push_back({.name = name, .text = text});
   const PromptRoom room{.context_window = route_.context_window, .max_output = route_.max_output_tokens};
   SY_ASSIGN_OR_RETURN(ComposedPrompt prompt, ComposePrompt(parts, room, deps_.rng));
@@ -398,6 +400,7 @@ void ModelRun::End(Outcome outcome, std::string_view reason, std::string_view me
                          .omitted_bytes = omitted_bytes_,
                          .mismatch = spent_.mismatch},
              evidence);
+  if (conversation_.take_answer) conversation_.take_answer(std::move(last_.answer.text));
   last_.answer = {};
   stage_ = Stage::kEnded;
   sink_.OnFinished(std::move(evidence));

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,6 +19,7 @@
 #include "services/executor/backend.h"
 #include "services/executor/models/credential_policy.h"
 #include "services/executor/models/model_call.h"
+#include "services/executor/models/prompt.h"
 #include "services/executor/models/route.h"
 #include "services/executor/models/route_convert.h"
 #include "services/executor/output_keeper.h"
@@ -44,6 +46,15 @@ struct RunDeps {
   telemetry::Family<telemetry::Counter>* calls = nullptr;
 };
 
+// Of work that goes on after the answer.
+struct Conversation {
+  // What was said before.
+  std::vector<PromptTurn> turns;
+  // Takes the answer as it came, unredacted, just before OnFinished: whole when that succeeds, otherwise what there is
+  // of it. Within the run's lock: it must not call back. May be null.
+  std::function<void(std::string answer)> take_answer;
+};
+
 // Whether this executor may and can call what the route names for this work. As Backend::Check.
 absl::Status CheckRoute(const Route& route, const Work& work, const CredentialPolicy& credentials);
 
@@ -51,7 +62,7 @@ absl::Status CheckRoute(const Route& route, const Work& work, const CredentialPo
 // and tells the sink. It calls another endpoint only when one was granted. Thread-safe.
 class ModelRun final : public CallEvents, public std::enable_shared_from_this<ModelRun> {
  public:
-  ModelRun(Work work, Route route, RunLimits limits, RunDeps deps, BackendSink& sink);
+  ModelRun(Work work, Route route, RunLimits limits, RunDeps deps, BackendSink& sink, Conversation conversation = {});
 
   // Once. The end may come before it returns.
   void Begin();
@@ -87,6 +98,7 @@ class ModelRun final : public CallEvents, public std::enable_shared_from_this<Mo
   absl::Time deadline() const { return begun_ + time_; }
 
   const Work work_;
+  const Conversation conversation_;
   const RunLimits limits_;
   const RunDeps deps_;
   const absl::Duration time_;

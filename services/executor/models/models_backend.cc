@@ -89,12 +89,17 @@ absl::Status ModelsBackend::Check(const Work& work) const {
 }
 
 absl::StatusOr<std::unique_ptr<BackendRun>> ModelsBackend::Start(const Work& work, BackendSink& sink) {
+  return StartTurn(work, {}, sink);
+}
+
+absl::StatusOr<std::unique_ptr<BackendRun>> ModelsBackend::StartTurn(const Work& work, Conversation conversation,
+                                                                     BackendSink& sink) {
   SY_RETURN_IF_ERROR(Check(work));
   SY_ASSIGN_OR_RETURN(Route route, ToRoute(work.routing));
   auto run = std::make_shared<ModelRun>(
       work, std::move(route), limits_,
       RunDeps{.transport = transport_, .clock = clock_, .rng = rng_, .credentials = credentials_, .calls = calls_},
-      sink);
+      sink, std::move(conversation));
   {
     MutexLock lock(mutex_);
     if (stopped_) return Stopping();

@@ -38,8 +38,12 @@ class ModelsBackend final : public Backend {
 
   std::string_view name() const override { return "models"; }
   bool Serves(WorkKind kind) const override { return kind == WorkKind::kPrompt; }
+  // Work that changes files is not done with the answer.
+  bool Takes(const Work& work) const override { return Serves(work.kind) && !ChangesFiles(work); }
   absl::Status Check(const Work& work) const override;
   absl::StatusOr<std::unique_ptr<BackendRun>> Start(const Work& work, BackendSink& sink) override;
+  // One answer of a conversation that others lead; as Start, for any work with an instruction and a route.
+  absl::StatusOr<std::unique_ptr<BackendRun>> StartTurn(const Work& work, Conversation conversation, BackendSink& sink);
   // Reads each credential. One that is missing is said, and is no failure: other work can do without it.
   std::vector<ProbeResult> SelfTest() override;
 

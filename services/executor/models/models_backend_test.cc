@@ -505,6 +505,32 @@ TEST_F(ModelsBackendTest, StoppingEndsWhatRunsAndTakesNoMore) {
   EXPECT_THAT(backend_->Start(MakeWork(), sink), IsError("SHUTTING_DOWN"));
 }
 
+TEST_F(ModelsBackendTest, ATurnOfAConversationHandsOutItsAnswerAsItCame) {
+  const std::string answer = "password=hunter2hunter2" + std::string(100'000, 'x');
+  http_.When("one:1", Says(answer));
+  Conversation conversation{.turns = {{.answer = "what I said", .data = {}, .ask = "Once more."}}, .take_answer = {}};
+  std::string taken;
+  conversation.take_answer = [&taken](std::string text) { taken = std::move(text); };
+  sink_ = std::make_unique<TestSink>();
+  absl::StatusOr<std::unique_ptr<BackendRun>> run = backend_->StartTurn(MakeWork(), conversation, *sink_);
+  SY_ASSERT_OK(run);
+  http_.DeliverAll();
+  EXPECT_EQ(Ended().outcome, Outcome::kSucceeded) << Ended().message;
+  EXPECT_EQ(taken, answer);
+  EXPECT_THAT(Ended().output, Not(HasSubstr("hunter2")));
+  EXPECT_LT(Ended().output.size(), answer.size());
+  ASSERT_THAT(http_.requests(), SizeIs(1));
+  EXPECT_THAT(http_.requests()[0].body, HasSubstr("what I said"));
+  EXPECT_THAT(http_.requests()[0].body, HasSubstr("Once more."));
+}
+
+TEST_F(ModelsBackendTest, LeavesWorkThatChangesFilesToOthers) {
+  Work work = MakeWork();
+  EXPECT_TRUE(backend_->Takes(work));
+  work.repository.repository = "app";
+  EXPECT_FALSE(backend_->Takes(work));
+}
+
 TEST_F(ModelsBackendTest, ItsSelfTestReadsCredentialsAndIsNoFailureWithout) {
   const std::vector<ProbeResult> results = backend_->SelfTest();
   ASSERT_THAT(results, SizeIs(1));

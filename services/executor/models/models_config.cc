@@ -28,15 +28,17 @@ http::HttpClientOptions ClientOptions(const config::v1::ExecutorConfig& config) 
   return options;
 }
 
+absl::StatusOr<CredentialPolicy> MakeCredentials(const config::v1::ModelsConfig& config) {
+  return CredentialPolicy::Make(
+      {config.credentials().begin(), config.credentials().end()}, config.allow_insecure_credentials(),
+      [](const std::string& reference) { return switchyard::config::ResolveSecret(reference); });
+}
+
 absl::StatusOr<std::unique_ptr<ModelsBackend>> MakeModelsBackend(const config::v1::ExecutorConfig& config,
                                                                  http::HttpTransport& transport, const Clock& clock,
                                                                  Rng& rng, telemetry::Metrics* metrics) {
   const config::v1::ModelsConfig& models = config.backends().models();
-  SY_ASSIGN_OR_RETURN(CredentialPolicy credentials,
-                      CredentialPolicy::Make({models.credentials().begin(), models.credentials().end()},
-                                             models.allow_insecure_credentials(), [](const std::string& reference) {
-                                               return config::ResolveSecret(reference);
-                                             }));
+  SY_ASSIGN_OR_RETURN(CredentialPolicy credentials, MakeCredentials(models));
   RunLimits limits;
   if (config.limits().has_time()) limits.time = DurationOf(config.limits().time());
   if (config.limits().log() > 0) limits.log_bytes = config.limits().log();

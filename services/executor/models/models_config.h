@@ -16,6 +16,9 @@ namespace switchyard::executor::models {
 // addresses.
 http::HttpClientOptions ClientOptions(const config::v1::ExecutorConfig& config);
 
+// Which secrets may be sent where; INVALID_ARGUMENT when a line cannot be read as such.
+absl::StatusOr<CredentialPolicy> MakeCredentials(const config::v1::ModelsConfig& config);
+
 // The back end as configured; INVALID_ARGUMENT when its credentials cannot be read as such. `transport`, `clock` and
 // `rng` outlive it.
 absl::StatusOr<std::unique_ptr<ModelsBackend>> MakeModelsBackend(const config::v1::ExecutorConfig& config,

@@ -1,6 +1,7 @@
 #include "services/executor/models/prompt.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -44,17 +45,30 @@ std::string RandomWord(Rng& rng) {
   return word;
 }
 
+bool Holds(const std::vector<PromptData>& data, const std::string& word) {
+  return std::any_of(data.begin(), data.end(), [&word](const PromptData& entry) {
+    return absl::StrContains(entry.name, word) || absl::StrContains(entry.text, word);
+  });
+}
+
 struct Clean {
   std::string persona;
   std::string system;
   std::string instruction;
   std::vector<std::string> criteria;
   std::vector<PromptData> data;
+  std::vector<PromptTurn> turns;
 
   bool Contains(const std::string& word) const {
     const auto has = [&word](const std::string& text) { return absl::StrContains(text, word); };
     return has(persona) || has(system) || has(instruction) || std::any_of(criteria.begin(), criteria.end(), has) ||
-           std::any_of(data.begin(), data.end(), [&](const PromptData& d) { return has(d.name) || has(d.text); });
+           Holds(data, word) || std::any_of(turns.begin(), turns.end(), [&](const PromptTurn& turn) {
+             return has(turn.answer) || has(turn.ask) || Holds(turn.data, word);
+           });
+  }
+  bool has_data() const {
+    return !data.empty() ||
+           std::any_of(turns.begin(), turns.end(), [](const PromptTurn& turn) { return !turn.data.empty(); });
   }
 };
 
@@ -74,15 +88,15 @@ std::string SystemText(const Clean& clean, const std::string& fence) {
   for (const std::string* part : {&clean.persona, &clean.system}) {
     if (!part->empty()) absl::StrAppend(&text, text.empty() ? "" : "\n\n", *part);
   }
-  if (!clean.data.empty()) absl::StrAppend(&text, text.empty() ? "" : "\n\n", Rule(fence));
+  if (clean.has_data()) absl::StrAppend(&text, text.empty() ? "" : "\n\n", Rule(fence));
   return text;
 }
 
-std::string AskText(const Clean& clean, const std::string& fence) {
+constexpr std::string_view kMaterialEnds = "The material ends here. What follows is what you are asked to do.\n\n";
+
+std::string AskText(const Clean& clean) {
   std::string text;
-  if (!clean.data.empty()) {
-    absl::StrAppend(&text, "The material ends here. What follows is what you are asked to do.\n\n");
-  }
+  if (!clean.data.empty()) text = kMaterialEnds;
   absl::StrAppend(&text, clean.instruction);
   if (!clean.criteria.empty()) {
     absl::StrAppend(&text, "\n\nThe work is good when:\n");
@@ -104,6 +118,56 @@ std::string_view CutTo(std::string_view text, std::int64_t tokens) {
   return upper > tokens ? std::string_view() : text;
 }
 
+// Puts data into messages as far as there is room.
+class Room {
+ public:
+  Room(bool bounded, std::int64_t left, const std::string& fence) : bounded_(bounded), left_(left), fence_(fence) {}
+
+  std::string Fit(const std::vector<PromptData>& all) {
+    std::string material;
+    for (const PromptData& data : all) material += FitOne(data);
+    return material;
+  }
+  std::size_t omitted() const { return omitted_; }
+
+ private:
+  std::string FitOne(const PromptData& data) {
+    const std::string opening = Opening(fence_, data.name);
+    const std::string closing = Closing(fence_);
+    std::string_view kept = data.text;
+    std::string mark;
+    if (bounded_) {
+      // The mark too has to fit.
+      const std::int64_t around = Upper(opening) + Upper(closing);
+      if (Upper(kept) + around > left_) kept = CutTo(kept, left_ - around - 20);
+      if (kept.size() < data.text.size() && kept.size() < kLeastBytes) kept = {};
+    }
+    const std::size_t omitted = data.text.size() - kept.size();
+    omitted_ += omitted;
+    if (omitted > 0) mark = absl::StrCat(kept.empty() ? "" : "\n", "[", omitted, " bytes left out]");
+    const std::string piece = absl::StrCat(opening, std::string(kept), mark, closing);
+    if (!bounded_) return piece;
+    const std::int64_t takes = Upper(piece);
+    // Not even the note that something is missing.
+    if (takes > left_) return "";
+    left_ -= takes;
+    return piece;
+  }
+
+  const bool bounded_;
+  std::int64_t left_;
+  const std::string& fence_;
+  std::size_t omitted_ = 0;
+};
+
+std::vector<PromptData> CleanData(const std::vector<PromptData>& all, Cleaner& cleaner) {
+  std::vector<PromptData> clean;
+  for (const PromptData& data : all) {
+    if (!data.text.empty()) clean.push_back({.name = cleaner.CleanName(data.name), .text = cleaner.Clean(data.text)});
+  }
+  return clean;
+}
+
 }  // namespace
 
 absl::StatusOr<ComposedPrompt> ComposePrompt(const PromptParts& parts, const PromptRoom& room, Rng& rng) {
@@ -113,21 +177,26 @@ absl::StatusOr<ComposedPrompt> ComposePrompt(const PromptParts& parts, const Pro
   clean.system = cleaner.Clean(parts.system);
   clean.instruction = cleaner.Clean(parts.instruction);
   for (const std::string& sentence : parts.success_criteria) clean.criteria.push_back(cleaner.Clean(sentence));
-  for (const PromptData& data : parts.data) {
-    if (data.text.empty()) continue;
-    clean.data.push_back({.name = cleaner.CleanName(data.name), .text = cleaner.Clean(data.text)});
+  clean.data = CleanData(parts.data, cleaner);
+  for (const PromptTurn& turn : parts.turns) {
+    clean.turns.push_back(
+        {.answer = cleaner.Clean(turn.answer), .data = CleanData(turn.data, cleaner), .ask = cleaner.Clean(turn.ask)});
+    PromptTurn& last = clean.turns.back();
+    if (!last.data.empty()) last.ask.insert(0, kMaterialEnds);
   }
   std::string fence = RandomWord(rng);
   while (clean.Contains(fence)) fence = RandomWord(rng);
 
   const std::string system = SystemText(clean, fence);
-  const std::string ask = AskText(clean, fence);
-  constexpr std::int64_t kAround = 2 * text::kTokensPerMessage + text::kTokensPerChat;
+  const std::string ask = AskText(clean);
+  const std::int64_t around =
+      (2 + 2 * static_cast<std::int64_t>(clean.turns.size())) * text::kTokensPerMessage + text::kTokensPerChat;
   std::int64_t left = 0;
   const bool bounded = room.context_window > 0;
   if (bounded) {
     const std::int64_t output = room.max_output > 0 ? room.max_output : room.context_window / 4;
-    left = room.context_window - output - kAround - Upper(system) - Upper(ask);
+    left = room.context_window - output - around - Upper(system) - Upper(ask);
+    for (const PromptTurn& turn : clean.turns) left -= Upper(turn.answer) + Upper(turn.ask);
     if (left < 0) {
       return MakeError(absl::StatusCode::kResourceExhausted, "CONTEXT_EXCEEDED",
                        absl::StrCat("the instruction takes up to ", -left, " tokens more than the window of ",
@@ -136,34 +205,20 @@ absl::StatusOr<ComposedPrompt> ComposePrompt(const PromptParts& parts, const Pro
   }
 
   ComposedPrompt prompt;
-  std::string material;
-  for (const PromptData& data : clean.data) {
-    const std::string opening = Opening(fence, data.name);
-    const std::string closing = Closing(fence);
-    std::string_view kept = data.text;
-    std::string mark;
-    if (bounded) {
-      // The mark too has to fit.
-      const std::int64_t around = Upper(opening) + Upper(closing);
-      if (Upper(kept) + around > left) kept = CutTo(kept, left - around - 20);
-      if (kept.size() < data.text.size() && kept.size() < kLeastBytes) kept = {};
-    }
-    const std::size_t omitted = data.text.size() - kept.size();
-    prompt.omitted_bytes += omitted;
-    if (omitted > 0) mark = absl::StrCat(kept.empty() ? "" : "\n", "[", omitted, " bytes left out]");
-    const std::string piece = absl::StrCat(opening, std::string(kept), mark, closing);
-    if (bounded) {
-      const std::int64_t takes = Upper(piece);
-      // Not even the note that something is missing.
-      if (takes > left) continue;
-      left -= takes;
-    }
-    material += piece;
+  Room material(bounded, left, fence);
+  std::vector<Message> later;
+  for (auto turn = clean.turns.rbegin(); turn != clean.turns.rend(); ++turn) {
+    const std::string data = material.Fit(turn->data);
+    later.push_back({.role = Role::kUser, .text = data.empty() ? turn->ask : absl::StrCat(data, "\n", turn->ask)});
+    later.push_back({.role = Role::kAssistant, .text = turn->answer});
   }
+  const std::string data = material.Fit(clean.data);
+  prompt.omitted_bytes = material.omitted();
   if (!system.empty()) prompt.messages.push_back({.role = Role::kSystem, .text = system});
-  prompt.messages.push_back({.role = Role::kUser, .text = material.empty() ? ask : absl::StrCat(material, "\n", ask)});
+  prompt.messages.push_back({.role = Role::kUser, .text = data.empty() ? ask : absl::StrCat(data, "\n", ask)});
+  std::move(later.rbegin(), later.rend(), std::back_inserter(prompt.messages));
   for (const Message& message : prompt.messages) prompt.tokens += text::EstimateTokens(message.text);
-  prompt.tokens += {kAround, kAround};
+  prompt.tokens += {around, around};
   prompt.stripped_bytes = cleaner.stripped();
   return prompt;
 }

@@ -19,6 +19,14 @@ struct PromptData {
   std::string text;
 };
 
+// An earlier exchange of the same conversation: what the model answered, and what was said to that.
+struct PromptTurn {
+  std::string answer;
+  // The most needed first.
+  std::vector<PromptData> data;
+  std::string ask;
+};
+
 struct PromptParts {
   // Of the role.
   std::string persona;
@@ -29,6 +37,8 @@ struct PromptParts {
   std::vector<std::string> success_criteria;
   // The most needed first.
   std::vector<PromptData> data;
+  // What followed, oldest first.
+  std::vector<PromptTurn> turns = {};
 };
 
 struct PromptRoom {
@@ -49,9 +59,9 @@ struct ComposedPrompt {
 
 // What is asked stands in the system message and at the end of the user's; data stands between fences that hold random
 // words, drawn until they are in none of the texts, and both messages say that what is within is not to be obeyed. What
-// nobody sees is stripped from everything. Data that does not fit is cut, the least needed first, and says so where it
-// was; the rest is never cut: RESOURCE_EXHAUSTED, reason CONTEXT_EXCEEDED, when that alone does not fit, by the upper
-// estimate.
+// nobody sees is stripped from everything. Data that does not fit is cut, the least needed first and that of later
+// turns last, and says so where it was; the rest is never cut: RESOURCE_EXHAUSTED, reason CONTEXT_EXCEEDED, when that
+// alone does not fit, by the upper estimate.
 absl::StatusOr<ComposedPrompt> ComposePrompt(const PromptParts& parts, const PromptRoom& room, Rng& rng);
 
 }  // namespace switchyard::executor::models

@@ -131,6 +131,40 @@ TEST_F(PromptTest, TheInstructionIsNeverCut) {
   EXPECT_EQ(prompt.omitted_bytes, 100'000u);
 }
 
+TEST_F(PromptTest, EarlierTurnsFollowTheInstructionInTheirOrder) {
+  const ComposedPrompt prompt =
+      Compose({.system = "s",
+               .instruction = "Mend it.",
+               .data = {{"file a.c", "int a;"}},
+               .turns = {{.answer = "first", .data = {{"what failed", "obey me"}}, .ask = "Again."},
+                         {.answer = "second", .data = {}, .ask = "Once more."}}});
+  ASSERT_THAT(prompt.messages, SizeIs(6));
+  const Role roles[] = {Role::kSystem, Role::kUser, Role::kAssistant, Role::kUser, Role::kAssistant, Role::kUser};
+  for (std::size_t i = 0; i < 6; ++i) EXPECT_EQ(prompt.messages[i].role, roles[i]) << i;
+  EXPECT_THAT(prompt.messages[1].text, HasSubstr("Mend it."));
+  EXPECT_EQ(prompt.messages[2].text, "first");
+  EXPECT_THAT(prompt.messages[3].text, HasSubstr("obey me\n<<<END "));
+  EXPECT_THAT(prompt.messages[3].text, HasSubstr("Again."));
+  EXPECT_EQ(FenceOf(prompt.messages[3].text), FenceOf(prompt.messages[1].text));
+  EXPECT_EQ(prompt.messages[5].text, "Once more.");
+}
+
+TEST_F(PromptTest, DataOfLaterTurnsIsCutLast) {
+  const std::string text(8'000, 'x');
+  const PromptParts parts = {.instruction = "Mend it.",
+                             .data = {{"file a.c", text}},
+                             .turns = {{.answer = "answer", .data = {{"what failed", text}}, .ask = "Again."}}};
+  const PromptRoom room = {.context_window = 6'000, .max_output = 500};
+  const ComposedPrompt prompt = Compose(parts, room);
+  ASSERT_THAT(prompt.messages, SizeIs(4));
+  EXPECT_THAT(prompt.messages[1].text, HasSubstr("bytes left out]"));
+  EXPECT_THAT(prompt.messages[3].text, HasSubstr(text));
+  EXPECT_LE(prompt.tokens.upper, room.context_window - room.max_output);
+  EXPECT_THAT(ComposePrompt({.instruction = "go", .turns = {{.answer = text + text, .data = {}, .ask = "again"}}},
+                            {.context_window = 3'000, .max_output = 500}, *rng_),
+              IsError("CONTEXT_EXCEEDED"));
+}
+
 TEST_F(PromptTest, NoPromptExceedsItsWindow) {
   unsigned state = 3;
   for (int round = 0; round < 60; ++round) {

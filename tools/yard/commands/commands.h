@@ -63,6 +63,13 @@ absl::Status BudgetSet(Session& session);
 absl::Status BudgetList(Session& session);
 absl::Status BudgetRemove(Session& session);
 
+absl::Status VerifyList(Session& session);
+absl::Status VerifyShow(Session& session);
+absl::Status VerifyRun(Session& session);
+absl::Status VerifyCalibration(Session& session);
+absl::Status VerifyMark(Session& session);
+absl::Status VerifyPolicy(Session& session);
+
 absl::Status QueueList(Session& session);
 absl::Status QueueShow(Session& session);
 absl::Status QueuePause(Session& session);

@@ -1,6 +1,6 @@
-#include "services/executor/models/json_reader.h"
+#include "libs/text/json_reader.h"
 
-namespace switchyard::executor::models {
+namespace switchyard::text {
 namespace {
 
 bool NestsTooDeep(std::string_view text) {
@@ -60,4 +60,4 @@ bool IsJsonObject(std::string_view text) {
   return json.has_value() && json->is_object();
 }
 
-}  // namespace switchyard::executor::models
+}  // namespace switchyard::text

@@ -1,4 +1,4 @@
-#include "services/executor/models/endpoint_url.h"
+#include "libs/http/endpoint_url.h"
 
 #include <algorithm>
 #include <vector>
@@ -13,7 +13,7 @@
 #include "libs/base/strings.h"
 #include "libs/http/link_local.h"
 
-namespace switchyard::executor::models {
+namespace switchyard::http {
 namespace {
 
 absl::Status Invalid(std::string_view what) {
@@ -107,7 +107,7 @@ bool IsLoopback(const EndpointUrl& url) {
 
 absl::Status CheckEndpointUrl(std::string_view text) {
   SY_ASSIGN_OR_RETURN(const EndpointUrl url, ParseEndpointUrl(text));
-  if (http::IsLinkLocal(std::string_view(url.host))) {
+  if (IsLinkLocal(std::string_view(url.host))) {
     return MakeError(absl::StatusCode::kPermissionDenied, "ADDRESS_REFUSED",
                      absl::StrCat(url.host, " is link-local: nothing is ever sent there"));
   }
@@ -120,4 +120,4 @@ bool IsBelow(const EndpointUrl& url, const EndpointUrl& prefix) {
   return url.path.size() == prefix.path.size() || url.path[prefix.path.size()] == '/';
 }
 
-}  // namespace switchyard::executor::models
+}  // namespace switchyard::http

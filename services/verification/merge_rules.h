@@ -1,0 +1,24 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "services/verification/policy.h"
+#include "services/verification/verdict.h"
+#include "services/verification/work.h"
+
+namespace switchyard::verification {
+
+inline constexpr int kDefaultMergeFiles = 20;
+inline constexpr int kDefaultMergeLines = 500;
+
+struct MergeEligibility {
+  bool eligible = false;
+  // What stands against it; within the bounds of findings.
+  std::vector<std::string> against;
+};
+
+// By rules alone, from what the executor reports: whoever merges makes sure of it at the forge.
+MergeEligibility MayMerge(const Work& work, const Policy& policy, const Assessment& assessment);
+
+}  // namespace switchyard::verification

@@ -1,0 +1,1 @@
+SELECT count(*) FROM verification.policy WHERE (project, tier) <> ($1, $2)

@@ -1,0 +1,7 @@
+SELECT r.task_id, r.generation, r.state, r.verdict, r.reason, r.permanent, r.create_time, r.decide_time, r.project, r.model, r.tier,
+       r.cost_micros, r.cost_unknown, r.judge_state, r.judge_model, r.judge_confidence, r.same_family, r.judge_task, r.judge_due,
+       r.body, r.policy, r.spec, r.watched, r.report
+FROM verification.record r
+WHERE r.task_id = $1 AND ($2 = 0 OR r.generation = $2)
+ORDER BY r.generation DESC
+LIMIT 1

@@ -1,0 +1,1 @@
+DELETE FROM verification.policy WHERE (project, tier) = ($1, $2)
