@@ -13,7 +13,9 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "google/protobuf/util/json_util.h"
+#include "libs/base/mutex.h"
 #include "libs/base/status.h"
 #include "libs/base/status_macros.h"
 #include "libs/base/strings.h"
@@ -23,6 +25,9 @@ namespace switchyard::executor {
 namespace {
 
 constexpr std::string_view kBundlePrefix = "sye1_";
+// Two seconds in all.
+constexpr int kLockTries = 40;
+constexpr absl::Duration kLockAgain = absl::Milliseconds(50);
 constexpr const char* kSystemAuthorities = "/etc/ssl/certs/ca-certificates.crt";
 
 std::string HubFile(const std::string& data_dir) { return data_dir + "/hub.json"; }
@@ -197,12 +202,16 @@ absl::StatusOr<UniqueFd> LockDataDir(const std::string& data_dir) {
   const std::string path = data_dir + "/lock";
   UniqueFd fd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   if (!fd.valid()) return Unusable(path, std::strerror(errno));
-  struct flock whole = WholeFile();
-  if (fcntl(fd.get(), F_OFD_SETLK, &whole) != 0) {
-    return MakeError(absl::StatusCode::kFailedPrecondition, "ALREADY_RUNNING",
-                     absl::StrCat("another yard-agent uses ", data_dir));
+  Mutex mutex;
+  CondVar never;
+  MutexLock lock(mutex);
+  for (int tries = 0; tries < kLockTries; ++tries) {
+    struct flock whole = WholeFile();
+    if (fcntl(fd.get(), F_OFD_SETLK, &whole) == 0) return fd;
+    never.WaitFor(mutex, kLockAgain);
   }
-  return fd;
+  return MakeError(absl::StatusCode::kFailedPrecondition, "ALREADY_RUNNING",
+                   absl::StrCat("another yard-agent uses ", data_dir));
 }
 
 bool IsLocked(const std::string& data_dir) {

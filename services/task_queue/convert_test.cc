@@ -288,14 +288,25 @@ TEST(SpecConvertTest, KeepsTheRequirementsOfACommandSmall) {
   EXPECT_LT(task.record.matching.size(), 12u);
 }
 
+v1::ReadyTask MatchingOf(const char* text) {
+  v1::TaskSpec spec = Read<v1::TaskSpec>(text);
+  ApplyDefaults(&spec);
+  NewTask task;
+  FillFromSpec(spec, &task);
+  v1::ReadyTask matching;
+  EXPECT_TRUE(matching.ParseFromString(task.record.matching));
+  return matching;
+}
+
+TEST(SpecConvertTest, WorkThatRulesOutFamiliesNeverRunsOnASnapshotThatKnowsNone) {
+  EXPECT_TRUE(MatchingOf("prompt { instruction: 'x' } free_fallback: true").free_fallback());
+  EXPECT_FALSE(
+      MatchingOf("prompt { instruction: 'x' } free_fallback: true excluded_model_families: 'qwen'").free_fallback());
+}
+
 TEST(SpecConvertTest, AnAgentIsACapabilityAndWithAModelOfTheRoutersAnother) {
   const auto needs = [](const char* text) {
-    v1::TaskSpec spec = Read<v1::TaskSpec>(text);
-    ApplyDefaults(&spec);
-    NewTask task;
-    FillFromSpec(spec, &task);
-    v1::ReadyTask matching;
-    EXPECT_TRUE(matching.ParseFromString(task.record.matching));
+    const v1::ReadyTask matching = MatchingOf(text);
     return std::vector<std::string>(matching.capabilities().begin(), matching.capabilities().end());
   };
   EXPECT_THAT(needs("external { agent: 'claude' instruction: 'x' } capabilities: 'gpu'"),

@@ -124,7 +124,8 @@ std::string MatchingOf(const v1::TaskSpec& spec) {
   if (spec.has_model_pin()) *matching.mutable_model_pin() = spec.model_pin();
   matching.set_local_only(spec.local_only());
   matching.set_routine(spec.routine());
-  matching.set_free_fallback(spec.free_fallback());
+  // A snapshot knows no families.
+  matching.set_free_fallback(spec.free_fallback() && spec.excluded_model_families().empty());
   matching.set_repository(spec.context().repository());
   matching.set_continues_task_id(spec.continues_task_id());
   if (spec.has_expected_duration()) *matching.mutable_expected_duration() = spec.expected_duration();

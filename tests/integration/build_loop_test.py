@@ -173,7 +173,10 @@ class BuildLoopTest(unittest.TestCase):
         count = len(self.hub.hellos)
         self.agent.start()
         self.addCleanup(self.stop)
-        wait_until(lambda: len(self.hub.hellos) > count, "the agent's hello", 30)
+        try:
+            wait_until(lambda: len(self.hub.hellos) > count, "the agent's hello", 30)
+        except AssertionError as failure:
+            raise AssertionError(f"{failure}\n{self.agent.text()}") from None
 
     def stop(self):
         if self.agent.process.poll() is None:

@@ -48,7 +48,9 @@ class ExternalBackend::Handle final : public BackendRun {
 };
 
 ExternalBackend::ExternalBackend(std::size_t slots, ExternalDeps deps)
-    : deps_(deps), threads_("external", slots, slots), agents_(std::make_shared<const std::vector<AgentSpec>>()) {}
+    : deps_(deps),  // One that ends and the next that begins may overlap.
+      threads_("external", slots, slots + 16),
+      agents_(std::make_shared<const std::vector<AgentSpec>>()) {}
 
 ExternalBackend::~ExternalBackend() { Stop(); }
 

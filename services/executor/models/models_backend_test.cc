@@ -406,6 +406,24 @@ TEST_F(ModelsBackendTest, AnInstructionBeyondTheWindowIsNeverSent) {
   EXPECT_EQ(Ended().outcome, Outcome::kSucceeded) << Ended().message;
 }
 
+TEST_F(ModelsBackendTest, AWindowThatIsNearlyFullIsTold) {
+  http_.When("one:1", Says("red"));
+  routing_.mutable_endpoint()->set_context_window(100'000);
+  Work work = MakeWork();
+  work.routing = routing_.SerializeAsString();
+  Begin(work);
+  EXPECT_EQ(Ended().outputs.count("context_used"), 0u);
+  // 100 tokens in and 10 out; the bytes of the prompt are fewer than its estimate allows.
+  routing_.mutable_endpoint()->set_context_window(130);
+  routing_.mutable_endpoint()->set_max_output_tokens(10);
+  work.routing = routing_.SerializeAsString();
+  AllowNext();
+  http_.When("one:1", Says("red"));
+  Begin(work);
+  EXPECT_EQ(Ended().outcome, Outcome::kSucceeded) << Ended().message;
+  EXPECT_EQ(Ended().outputs.at("context_used"), "84 %");
+}
+
 TEST_F(ModelsBackendTest, DataOfTheTaskStandsBetweenFences) {
   http_.When("one:1", Says("red"));
   Work work = MakeWork();

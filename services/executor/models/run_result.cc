@@ -78,6 +78,13 @@ std::string FactsJson(const ResultFacts& facts, const Evidence& evidence) {
   return DumpJson(json);
 }
 
+// Of a context window, beyond which its use is told.
+constexpr std::int64_t kMuchPercent = 80;
+std::int64_t ContextUsedPercent(const Route& route, const TokenUsage& usage) {
+  if (route.context_window <= 0 || !usage.input.has_value()) return 0;
+  return (*usage.input + usage.output.value_or(0)) * 100 / route.context_window;
+}
+
 }  // namespace
 
 void FillResult(const ResultFacts& facts, Evidence& evidence) {
@@ -91,6 +98,9 @@ void FillResult(const ResultFacts& facts, Evidence& evidence) {
   if (!facts.route.decision_id.empty()) evidence.outputs["decision"] = facts.route.decision_id;
   if (!answer.finish_word.empty()) evidence.outputs["finish"] = answer.finish_word;
   if (facts.route.fallback) evidence.outputs["fallback"] = facts.route.fallback_reason;
+  if (const std::int64_t percent = ContextUsedPercent(facts.route, answer.usage); percent > kMuchPercent) {
+    evidence.outputs["context_used"] = absl::StrCat(percent, " %");
+  }
   if (facts.last.proxy_fallbacks > 0) evidence.outputs["proxy_fallbacks"] = absl::StrCat(facts.last.proxy_fallbacks);
   evidence.usage = ToUsage(facts.spent, facts.route);
   evidence.route_report = ToRouteReport(facts.records, facts.spent, facts.route);
