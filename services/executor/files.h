@@ -50,8 +50,8 @@ void HideEnrollment(int argc, char** argv);
 absl::Status SaveEnrollment(const std::string& data_dir, const agent::v1::EnrollmentBundle& bundle);
 absl::StatusOr<agent::v1::EnrollmentBundle> LoadEnrollment(const std::string& data_dir);
 
-// Held as long as the process uses the folder. Waits for it, at most 2 s: a program that a killed one was about to start holds it
-// until it is gone too. FAILED_PRECONDITION, reason ALREADY_RUNNING.
+// Held as long as the process uses the folder. Waits for it, at most 2 s: a program that a killed one was about to
+// start holds it until it is gone too. FAILED_PRECONDITION, reason ALREADY_RUNNING.
 absl::StatusOr<UniqueFd> LockDataDir(const std::string& data_dir);
 // Whether a process does, without getting in its way.
 bool IsLocked(const std::string& data_dir);

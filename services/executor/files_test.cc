@@ -3,6 +3,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <thread>
+
 #include "absl/strings/escaping.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -145,6 +147,16 @@ TEST_F(FilesTest, OneProcessAtATimeUsesAFolder) {
     EXPECT_THAT(LockDataDir(config_.data_dir()), IsError("ALREADY_RUNNING"));
   }
   EXPECT_FALSE(IsLocked(config_.data_dir()));
+}
+
+TEST_F(FilesTest, AFolderIsWaitedForWhileItsLastUserGoes) {
+  SY_ASSERT_OK(PrepareDataDir(config_.data_dir()));
+  SY_ASSERT_OK_AND_ASSIGN(UniqueFd former, LockDataDir(config_.data_dir()));
+  absl::Status locked = absl::UnknownError("not tried");
+  std::thread next([&] { locked = LockDataDir(config_.data_dir()).status(); });
+  former.Reset();
+  next.join();
+  EXPECT_THAT(locked, IsOk());
 }
 
 TEST_F(FilesTest, HealthIsThatOfTheProcessWithTheLock) {

@@ -372,6 +372,29 @@ TEST(TaskConvertTest, GivesBackResultAndUsageAsReported) {
   Same(out.result(), "summary: 's' usage { model: 'm' input_tokens: 5 }");
 }
 
+TEST(TaskConvertTest, TellsWhoTriesNextWhatTheVerdictHeldAgainstTheLastAttempt) {
+  StoredTask task = Finished("evidence { result { summary: 's' } }");
+  const auto given = [&] {
+    v1::AssignResult assignment;
+    EXPECT_TRUE(ToProto(task, absl::InfiniteFuture(), &assignment).ok());
+    return assignment.state_summary();
+  };
+  EXPECT_EQ(given(), "");
+  task.record.history.push_back({.generation = Generation(1),
+                                 .agent = "a",
+                                 .outcome = AttemptOutcome::kVerificationFailed,
+                                 .charged = true,
+                                 .failure = {"JUDGE_REJECTED", "judge, high: a.c:3: the error is swallowed"}});
+  const std::string found =
+      "The attempt before was not accepted (JUDGE_REJECTED): judge, high: a.c:3: the error is swallowed";
+  EXPECT_EQ(given(), found);
+  task.record.history.push_back({.generation = Generation(2), .agent = "b", .outcome = AttemptOutcome::kLost});
+  EXPECT_EQ(given(), found) << "nobody has answered it yet";
+  task.record.history.push_back(
+      {.generation = Generation(3), .agent = "b", .outcome = AttemptOutcome::kFailed, .charged = true});
+  EXPECT_EQ(given(), "");
+}
+
 TEST(TaskConvertTest, LeavesInfiniteTimesAndEmptyPartsAbsent) {
   StoredTask task;
   task.record.create_time = absl::InfinitePast();

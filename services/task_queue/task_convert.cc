@@ -77,7 +77,15 @@ absl::Status ToProto(const StoredTask& task, absl::Time accept_by, v1::AssignRes
   if (IsFinite(accept_by)) Set(accept_by, out->mutable_accept_by());
   out->set_traceparent(task.traceparent);
   out->set_routing(task.record.routing);
+  out->set_state_summary(FindingsAgainst(task.record));
   return absl::OkStatus();
+}
+
+std::string FindingsAgainst(const TaskRecord& record) {
+  const auto last = std::find_if(record.history.rbegin(), record.history.rend(),
+                                 [](const Attempt& attempt) { return attempt.charged; });
+  if (last == record.history.rend() || last->outcome != AttemptOutcome::kVerificationFailed) return "";
+  return absl::StrCat("The attempt before was not accepted (", last->failure.reason, "): ", last->failure.message);
 }
 
 absl::Status ToProto(const StoredTask& task, absl::Time accept_by, v1::AssignedTask* out) {

@@ -1,6 +1,7 @@
 // From what is stored to what the contract shows. Infinite times are absent messages.
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include "absl/status/status.h"
@@ -27,6 +28,9 @@ absl::Status ToProto(const StoredTask& task, TaskView view, v1::Task* out);
 absl::Status ToProto(const StoredTask& task, absl::Time accept_by, v1::AssignResult* out);
 absl::Status ToProto(const StoredTask& task, absl::Time accept_by, v1::AssignedTask* out);
 absl::Status ToProto(const TaskRecord& record, v1::ReadyTask* out);
+
+// For who tries the task next: what the verdict held against the last attempt that counted; empty when none did.
+std::string FindingsAgainst(const TaskRecord& record);
 
 void ToProto(const PublishedEvent& event, v1::TaskEvent* out);
 // The events of one record.

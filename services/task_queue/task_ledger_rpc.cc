@@ -4,6 +4,7 @@
 #include <memory>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "libs/base/status_macros.h"
 #include "libs/rpc/blocking.h"
 #include "services/task_queue/command_convert.h"
@@ -199,7 +200,9 @@ absl::Status TaskLedgerRpc::AddSummary(v1::AssignResult& result) const {
   if (absl::IsNotFound(continued.status())) return absl::OkStatus();
   SY_RETURN_IF_ERROR(continued.status());
   v1::TaskResult left;
-  if (left.ParseFromString(continued->record.result)) result.set_state_summary(left.state_summary());
+  if (!left.ParseFromString(continued->record.result) || left.state_summary().empty()) return absl::OkStatus();
+  const char* const between = result.state_summary().empty() ? "" : "\n\n";
+  result.set_state_summary(absl::StrCat(left.state_summary(), between, result.state_summary()));
   return absl::OkStatus();
 }
 
@@ -242,6 +245,7 @@ grpc::ServerUnaryReactor* TaskLedgerRpc::AssignTasks(grpc::CallbackServerContext
                 }
                 Set(AcceptBy(rules_, record), result.mutable_accept_by());
                 result.set_traceparent(answers[i]->spec->traceparent);
+                result.set_state_summary(FindingsAgainst(record));
               }
               deps_.meter.Assigned(deps_.clock.Now() - start);
               // Without them nobody learns what was assigned, and whose it is, finds it at the hub's next look.

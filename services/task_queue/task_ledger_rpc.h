@@ -53,7 +53,7 @@ class TaskLedgerRpc final : public v1::TaskLedgerService::CallbackService {
   // Converts and executes each item; `done` gets the answers in order.
   template <class Items>
   void ExecuteAll(const Items& items, std::function<void(std::vector<absl::StatusOr<Executed>>)> done);
-  // What the tasks left behind that these go on with. Blocks if there are any.
+  // What the tasks left behind that these go on with, before what is there. Blocks if there are any.
   absl::Status AddSummary(v1::AssignResult& result) const;
   // The same on a thread that may block.
   void AddSummaries(v1::AssignTasksResponse& response, std::function<void(absl::Status)> done);

@@ -33,7 +33,7 @@ import socket
 server = socket.create_server(('127.0.0.1', $port), backlog=50)
 while True: server.accept()"
 STAND_IN
-for service in task-queue agent-hub scheduler model-registry router; do cp bin/switchyard-identity "bin/switchyard-$service"; done
+for service in task-queue agent-hub scheduler model-registry router verification; do cp bin/switchyard-identity "bin/switchyard-$service"; done
 cat >bin/yard-agent <<'STAND_IN'
 #!/usr/bin/env bash
 command=$1
