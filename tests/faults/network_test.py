@@ -67,12 +67,13 @@ class NetworkTest(AgentFaultTest):
     def test_a_network_that_is_cut(self):
         # Of each pair one has effects beyond its workspace: it must never run twice at once.
         tasks = {name: [self.begin(name), self.begin(name, network=True)] for name in LENGTHS}
-        self.it.add_agents("spare", configs={"spare": {"capabilities": [f"at:{name}" for name in LENGTHS], "slots": 12}})
         self.load.start()
-        spare = self.it.agents["spare"].agent_id
         at = {name: agent.position() for name, agent in self.it.agents.items()}
         since = time.time()
         self.cut()
+        # Afterwards, so that nothing ends while it starts; what is lost waits for it.
+        self.it.add_agents("spare", configs={"spare": {"capabilities": [f"at:{name}" for name in LENGTHS], "slots": 12}})
+        spare = self.it.agents["spare"].agent_id
 
         for name in ("both", "up", "client-kept"):
             belief = self.unbelieved(name, since)

@@ -17,6 +17,8 @@ class BenchTest(unittest.TestCase):
     def run_short(self, scenario, *flags):
         """What it reports. What it measured in a second tells nothing, so a missed target is none."""
         with tempfile.TemporaryDirectory(prefix="sybench.", dir="/tmp") as folder:
+            # The user that tasks run as passes through it.
+            os.chmod(folder, 0o711)
             done = subprocess.run(
                 [os.path.join(BIN, "switchyard-bench"), scenario, "--json", "--seconds=1", "--warmup=0.5", *flags],
                 capture_output=True, text=True, check=False, timeout=200, stdin=subprocess.DEVNULL,
@@ -43,6 +45,13 @@ class BenchTest(unittest.TestCase):
 
     def test_a_slow_reader(self):
         self.assertIn("hub_mb_most", self.run_short("slow-reader", "--agents=2")["details"])
+
+    def test_what_checks_and_verdict_add(self):
+        details = self.run_short("verify")["details"]
+        self.assertEqual((details["steps"], details["sandboxed"]), (5, 1))
+        self.assertGreater(details["program_step_p50_ms"], 0)
+        self.assertGreater(details["evidence_to_finished_p50_ms"], 0)
+        self.assertGreater(details["with_steps_p50_ms"], 0)
 
     def test_a_prompt_and_its_overhead(self):
         details = self.run_short("llm-overhead")["details"]

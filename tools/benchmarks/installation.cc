@@ -45,8 +45,14 @@ void Append(std::vector<std::string>& to, const std::vector<std::string>& more) 
 }  // namespace
 
 Spent Spent::operator-(const Spent& earlier) const {
-  return {client - earlier.client,       service - earlier.service,   hub - earlier.hub,
-          scheduler - earlier.scheduler, postgres - earlier.postgres, identity - earlier.identity,
+  return {client - earlier.client,
+          service - earlier.service,
+          hub - earlier.hub,
+          scheduler - earlier.scheduler,
+          postgres - earlier.postgres,
+          identity - earlier.identity,
+          verification - earlier.verification,
+          executors - earlier.executors,
           machine - earlier.machine};
 }
 
@@ -57,7 +63,7 @@ absl::StatusOr<std::unique_ptr<Installation>> Installation::Create(const Setup& 
 }
 
 Installation::~Installation() {
-  for (Service* service : {&scheduler_, &hub_, &router_, &registry_, &task_queue_, &identity_}) {
+  for (Service* service : {&verification_, &scheduler_, &hub_, &router_, &registry_, &task_queue_, &identity_}) {
     if (service->process != nullptr) service->process->Stop();
   }
 }
@@ -90,6 +96,7 @@ absl::Status Installation::Initialise() {
   SY_RETURN_IF_ERROR(StartTaskQueue());
   if (!setup_.agents) return absl::OkStatus();
   if (setup_.models) SY_RETURN_IF_ERROR(StartModels());
+  if (setup_.verification) SY_RETURN_IF_ERROR(StartVerification());
   std::vector<std::string> flags = DatabaseFlags();
   Append(flags, NeighbourFlags());
   flags.push_back("--task_queue.address=" + task_queue_.target);
@@ -114,13 +121,22 @@ absl::Status Installation::StartModels() {
   return Start(router_, {"switchyard-router"}, flags);
 }
 
+absl::Status Installation::StartVerification() {
+  // It submits tasks too.
+  SY_RETURN_IF_ERROR(IssueToken("verification", "service,submit"));
+  std::vector<std::string> flags = DatabaseFlags();
+  Append(flags, NeighbourFlags("verification"));
+  flags.push_back("--task_queue.address=" + task_queue_.target);
+  return Start(verification_, {"switchyard-verification"}, flags);
+}
+
 std::vector<std::string> Installation::DatabaseFlags() const {
   return {"--database.host=" + database_.host, "--database.name=" + database_.database,
           "--database.user=" + database_.user};
 }
 
-std::vector<std::string> Installation::NeighbourFlags() const {
-  return {"--auth.identity_address=" + identity_.target, "--auth.token=file:" + File("services.token")};
+std::vector<std::string> Installation::NeighbourFlags(const std::string& token) const {
+  return {"--auth.identity_address=" + identity_.target, "--auth.token=file:" + File(token + ".token")};
 }
 
 absl::Status Installation::IssueToken(const std::string& name, const std::string& scopes) {
@@ -182,6 +198,7 @@ absl::Status Installation::Stop(Service& service) {
 }
 
 absl::Status Installation::StopServices() {
+  SY_RETURN_IF_ERROR(Stop(verification_));
   SY_RETURN_IF_ERROR(Stop(scheduler_));
   SY_RETURN_IF_ERROR(Stop(hub_));
   SY_RETURN_IF_ERROR(Stop(router_));
@@ -199,6 +216,8 @@ Spent Installation::SpentSoFar() const {
           .scheduler = of(scheduler_),
           .postgres = FamilyTime(postmaster_),
           .identity = of(identity_),
+          .verification = of(verification_),
+          .executors = absl::ZeroDuration(),
           .machine = MachineTime()};
 }
 

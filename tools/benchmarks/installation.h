@@ -18,9 +18,10 @@
 
 namespace switchyard::bench {
 
-// What each process has spent so far. `service` is the task queue, or the one process with all services.
+// What each process has spent so far. `service` is the task queue, or the one process with all services; `executors`
+// are real ones, which whoever started them adds.
 struct Spent {
-  absl::Duration client, service, hub, scheduler, postgres, identity, machine;
+  absl::Duration client, service, hub, scheduler, postgres, identity, verification, executors, machine;
 
   Spent operator-(const Spent& earlier) const;
 };
@@ -30,6 +31,8 @@ struct Setup {
   bool agents = false;
   // The model registry and the router too; with agents, as processes of their own.
   bool models = false;
+  // The verification service too; with agents, as a process of its own.
+  bool verification = false;
   // Every service in one process.
   bool all_in_one = false;
   // Flags of whatever process runs that service.
@@ -79,9 +82,11 @@ class Installation {
   explicit Installation(const Setup& setup) : setup_(setup) {}
   absl::Status Initialise();
   absl::Status StartModels();
+  absl::Status StartVerification();
   absl::Status IssueToken(const std::string& name, const std::string& scopes);
   std::vector<std::string> DatabaseFlags() const;
-  std::vector<std::string> NeighbourFlags() const;
+  // What a service calls the others with: the token of that name.
+  std::vector<std::string> NeighbourFlags(const std::string& token = "services") const;
   // `command` is the binary's name and what follows before flags.
   absl::Status Start(Service& service, std::vector<std::string> command, const std::vector<std::string>& flags);
   absl::Status Stop(Service& service);
@@ -93,7 +98,7 @@ class Installation {
   std::unique_ptr<testing::ThrowawayPostgres> postgres_;
   pid_t postmaster_ = 0;
   pg::ConnectOptions database_;
-  Service identity_, task_queue_, registry_, router_, hub_, scheduler_;
+  Service identity_, task_queue_, registry_, router_, hub_, scheduler_, verification_;
   std::string token_;
 };
 

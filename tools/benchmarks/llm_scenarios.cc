@@ -8,6 +8,7 @@
 #include "tools/benchmarks/latency_histogram.h"
 #include "tools/benchmarks/llm_stand.h"
 #include "tools/benchmarks/scenarios.h"
+#include "tools/benchmarks/single_task.h"
 
 namespace switchyard::bench {
 namespace {
@@ -24,45 +25,22 @@ constexpr double kOverheadSeconds = 15;
 constexpr double kMostAddedMillis = 3;
 // Everything comes to rest in between.
 constexpr absl::Duration kRest = absl::Milliseconds(10);
-// Between two questions whether a task is done; without, they would take the processors from what is measured.
 constexpr absl::Duration kPollPause = absl::Microseconds(500);
-
-absl::StatusOr<v1::Task> AwaitFinal(Client& client, const std::string& task_id) {
-  const absl::Time deadline = absl::Now() + kPatience;
-  while (absl::Now() < deadline) {
-    grpc::ClientContext context;
-    client.Prepare(context);
-    v1::GetTaskRequest request;
-    request.set_task_id(task_id);
-    v1::GetTaskResponse response;
-    SY_RETURN_IF_ERROR(rpc::FromGrpcStatus(client.queue(0).GetTask(&context, request, &response)));
-    if (response.task().state() == v1::TASK_STATE_SUCCEEDED) return std::move(*response.mutable_task());
-    if (response.task().state() == v1::TASK_STATE_DEAD_LETTER || !response.task().failure().reason().empty()) {
-      return absl::InternalError(absl::StrCat("task ", task_id, ": ", response.task().failure().ShortDebugString()));
-    }
-    absl::SleepFor(kPollPause);
-  }
-  return absl::DeadlineExceededError(absl::StrCat("task ", task_id, " does not end"));
-}
 
 struct Overhead {
   LatencyHistogram before, after, together;
 };
 
 absl::Status OneTask(LlmStand& stand, Overhead& overhead) {
-  v1::SubmitTaskRequest request;
+  v1::TaskSpec spec;
   const std::int64_t begin = SteadyNanos();
-  FillPrompt(begin, *request.mutable_spec());
-  request.set_request_id(stand.client().NewRequestId());
-  grpc::ClientContext context;
-  stand.client().Prepare(context);
-  v1::SubmitTaskResponse submitted;
-  SY_RETURN_IF_ERROR(rpc::FromGrpcStatus(stand.client().queue(0).SubmitTask(&context, request, &submitted)));
+  FillPrompt(begin, spec);
+  SY_ASSIGN_OR_RETURN(const std::string task_id, SubmitSingle(stand.client(), spec));
   const auto served = stand.endpoints().front()->AwaitServed(begin, kPatience);
   if (!served.has_value()) {
-    return absl::DeadlineExceededError(absl::StrCat("task ", submitted.task_id(), " never reached the endpoint"));
+    return absl::DeadlineExceededError(absl::StrCat("task ", task_id, " never reached the endpoint"));
   }
-  SY_RETURN_IF_ERROR(AwaitFinal(stand.client(), submitted.task_id()).status());
+  SY_RETURN_IF_ERROR(AwaitSucceeded(stand.client(), task_id, kPollPause).status());
   const absl::Duration before = absl::Nanoseconds(served->begun - begin);
   const absl::Duration after = absl::Nanoseconds(SteadyNanos() - served->ended);
   overhead.before.Observe(before);

@@ -1,36 +1,21 @@
 #include "tools/benchmarks/llm_stand.h"
 
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <filesystem>
-#include <fstream>
-
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "libs/base/status_macros.h"
 #include "libs/rpc/channel.h"
 #include "libs/rpc/status_convert.h"
-#include "switchyard/agent/v1/agent_admin.grpc.pb.h"
 #include "switchyard/model_registry/v1/model_registry_service.grpc.pb.h"
 #include "switchyard/router/v1/router_service.grpc.pb.h"
-#include "tools/benchmarks/enrolled_agents.h"
 
 namespace switchyard::bench {
 namespace {
 
-namespace av1 = agent::v1;
 namespace mr = model_registry::v1;
 namespace rt = router::v1;
 
 constexpr absl::Duration kPatience = absl::Seconds(60);
 constexpr absl::Duration kPause = absl::Milliseconds(50);
-
-absl::Status WriteFile(const std::string& path, const std::string& text) {
-  std::ofstream(path) << text;
-  if (chmod(path.c_str(), 0600) == 0) return absl::OkStatus();
-  return absl::InternalError(absl::StrCat("cannot write ", path));
-}
 
 }  // namespace
 
@@ -39,13 +24,14 @@ absl::StatusOr<std::unique_ptr<LlmStand>> LlmStand::Create(const Settings& setti
   SY_ASSIGN_OR_RETURN(stand->installation_, Installation::Create({.agents = true, .models = true}));
   SY_ASSIGN_OR_RETURN(stand->client_, Client::Connect(*stand->installation_, 1));
   SY_RETURN_IF_ERROR(stand->AddEndpoints(settings));
-  SY_RETURN_IF_ERROR(stand->AddAgents(settings));
+  SY_ASSIGN_OR_RETURN(stand->executors_, Executors::Start(*stand->installation_, *stand->client_,
+                                                          {.prefix = "llm-",
+                                                           .count = settings.agents,
+                                                           .slots = settings.slots,
+                                                           .config = "backends: {local_exec: {enabled: false}}\n",
+                                                           .allowlist = ""}));
   SY_RETURN_IF_ERROR(stand->AwaitKnown(settings.endpoints.size()));
   return stand;
-}
-
-LlmStand::~LlmStand() {
-  for (const auto& agent : agents_) agent->Stop();
 }
 
 absl::Status LlmStand::AddEndpoints(const Settings& settings) {
@@ -80,50 +66,6 @@ absl::Status LlmStand::AddEndpoints(const Settings& settings) {
     spec.mutable_models(0)->set_capacity(settings.capacity);
     mr::AddEndpointResponse added;
     SY_RETURN_IF_ERROR(rpc::FromGrpcStatus(registry->AddEndpoint(&add_call, add, &added)));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status LlmStand::AddAgents(const Settings& settings) {
-  std::error_code error;
-  const std::string binary =
-      std::filesystem::read_symlink("/proc/self/exe", error).parent_path().string() + "/yard-agent";
-  SY_ASSIGN_OR_RETURN(const std::vector<AgentIdentity> identities,
-                      EnrollAgents(*installation_, "llm-", settings.agents));
-  // The user that tasks run as passes through it.
-  chmod(files_.path().c_str(), 0711);
-  for (const AgentIdentity& identity : identities) {
-    const std::string folder = files_.File(identity.name);
-    std::filesystem::create_directory(folder, error);
-    chmod(folder.c_str(), 0711);
-    SY_RETURN_IF_ERROR(WriteFile(folder + "/token", identity.token));
-    SY_RETURN_IF_ERROR(WriteFile(
-        folder + ".yaml",
-        absl::StrCat("data_dir: ", folder, "\nname: ", identity.name, "\nslots: ", settings.slots,
-                     "\nlog_level: warning\nsandbox: {user: nobody}\nbackends: {local_exec: {enabled: false}}\n",
-                     "hub: {addresses: ['", installation_->hub_target(), "']}\n")));
-    SY_ASSIGN_OR_RETURN(agents_.emplace_back(), ChildProcess::Start({binary, "run", "--config=" + folder + ".yaml"},
-                                                                    files_.File(identity.name + ".log")));
-  }
-  SY_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel,
-                      rpc::MakeChannel({.target = installation_->hub_target()}));
-  const auto hub = av1::AgentAdminService::NewStub(channel);
-  const absl::Time deadline = absl::Now() + kPatience;
-  for (std::size_t i = 0; i < identities.size();) {
-    grpc::ClientContext context;
-    client_->Prepare(context);
-    av1::GetAgentRequest request;
-    request.set_agent(identities[i].id);
-    av1::GetAgentResponse response;
-    if (hub->GetAgent(&context, request, &response).ok() && response.agent().available()) {
-      ++i;
-      continue;
-    }
-    if (absl::Now() > deadline || !agents_[i]->running()) {
-      return absl::InternalError(absl::StrCat("the executor ", identities[i].name, " does not become available:\n",
-                                              ReadWhole(files_.File(identities[i].name + ".log"))));
-    }
-    absl::SleepFor(kPause);
   }
   return absl::OkStatus();
 }

@@ -5,9 +5,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "libs/testing/temp_dir.h"
-#include "tools/benchmarks/child_process.h"
 #include "tools/benchmarks/client.h"
+#include "tools/benchmarks/executors.h"
 #include "tools/benchmarks/installation.h"
 #include "tools/benchmarks/model_endpoint.h"
 
@@ -26,7 +25,6 @@ class LlmStand {
   };
   // Ready for work when it returns.
   static absl::StatusOr<std::unique_ptr<LlmStand>> Create(const Settings& settings);
-  ~LlmStand();
 
   Installation& installation() { return *installation_; }
   Client& client() { return *client_; }
@@ -35,15 +33,13 @@ class LlmStand {
  private:
   LlmStand() = default;
   absl::Status AddEndpoints(const Settings& settings);
-  absl::Status AddAgents(const Settings& settings);
   absl::Status AwaitKnown(std::size_t endpoints);
 
-  testing::TempDir files_;
   // Ends after whoever speaks to it.
   std::vector<std::unique_ptr<ModelEndpoint>> endpoints_;
   std::unique_ptr<Installation> installation_;
   std::unique_ptr<Client> client_;
-  std::vector<std::unique_ptr<ChildProcess>> agents_;
+  std::unique_ptr<Executors> executors_;
 };
 
 }  // namespace switchyard::bench

@@ -39,8 +39,8 @@ double Window::MeanBatch(const std::string& lane) const {
 }
 
 double Window::OthersShare() const {
-  const absl::Duration ours =
-      spent.client + spent.service + spent.hub + spent.scheduler + spent.postgres + spent.identity;
+  const absl::Duration ours = spent.client + spent.service + spent.hub + spent.scheduler + spent.postgres +
+                              spent.identity + spent.verification + spent.executors;
   const double all = seconds * static_cast<double>(sysconf(_SC_NPROCESSORS_ONLN));
   return std::max(0.0, absl::ToDoubleSeconds(spent.machine - ours)) / all;
 }
@@ -83,6 +83,12 @@ void Describe(const Window& window, Report& report) {
   }
   report.cpu_us_per_task.emplace_back("postgres", per_task(window.spent.postgres));
   report.cpu_us_per_task.emplace_back("identity", per_task(window.spent.identity));
+  if (window.spent.verification > absl::ZeroDuration()) {
+    report.cpu_us_per_task.emplace_back("verification", per_task(window.spent.verification));
+  }
+  if (window.spent.executors > absl::ZeroDuration()) {
+    report.cpu_us_per_task.emplace_back("executors", per_task(window.spent.executors));
+  }
   report.details.emplace_back("others_share_of_processors", window.OthersShare());
   for (const char* lane : {"submit", "assign", "report"}) {
     if (const double mean = window.MeanBatch(lane); mean > 0) {

@@ -46,6 +46,10 @@ const std::vector<Scenario>& AllScenarios() {
        "answers of models become files: at least 50 MB/s of a file of 10 MB with 20 blocks, whether they are\n"
        "                       exact, indented otherwise, or not there",
        &EditApply},
+      {"verify",
+       "one task at a time for a real executor, without steps and with five: what steps and verdict add,\n"
+       "                       programs aside: p50 at most 20 ms",
+       &Verify},
       {"llm-overhead",
        "a prompt for a warm simulated endpoint: submit to the first byte there, and the last byte to\n"
        "                       done: p50 of both together at most 3 ms",

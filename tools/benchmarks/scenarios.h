@@ -32,6 +32,7 @@ absl::StatusOr<Report> Reassign(const Options& options);
 absl::StatusOr<Report> SlowReader(const Options& options);
 absl::StatusOr<Report> RouteDecisions(const Options& options);
 absl::StatusOr<Report> EditApply(const Options& options);
+absl::StatusOr<Report> Verify(const Options& options);
 absl::StatusOr<Report> LlmOverhead(const Options& options);
 absl::StatusOr<Report> EndToEndLlm(const Options& options);
 
