@@ -30,6 +30,16 @@ absl::Status Failure(absl::StatusCode code, std::string_view reason, std::string
   return MakeError(code, reason, message);
 }
 
+constexpr char kConcerns[] = "concerns";
+constexpr char kForge[] = "forge";
+
+absl::Status OfTheForge(absl::StatusCode code, const char* reason, std::string_view message) {
+  return MakeError(
+      code, message,
+      ErrorDetails{
+          .reason = reason, .metadata = {{kConcerns, kForge}}, .violations = {}, .retry_after = absl::ZeroDuration()});
+}
+
 // The forge's own words, on one line and fit to be shown.
 std::string Words(const http::HttpOutcome& outcome, std::string_view secret) {
   const std::optional<Json> json = text::ParseJson(outcome.body);
@@ -82,7 +92,15 @@ absl::Status NoAnswer(const http::HttpOutcome& outcome) {
   if (outcome.failure == http::HttpFailure::kTooLarge || outcome.failure == http::HttpFailure::kProtocol) {
     return Malformed(said);
   }
-  return Failure(absl::StatusCode::kUnavailable, "FORGE_UNAVAILABLE", said);
+  switch (outcome.failure) {
+    case http::HttpFailure::kNotResolved:
+    case http::HttpFailure::kRefused:
+    case http::HttpFailure::kTls:
+    case http::HttpFailure::kConnectTimeout:
+      return OfTheForge(absl::StatusCode::kUnavailable, "FORGE_UNAVAILABLE", said);
+    default:
+      return Failure(absl::StatusCode::kUnavailable, "FORGE_UNAVAILABLE", said);
+  }
 }
 
 // The names of branches in `side`, "head" or "base".
@@ -118,6 +136,13 @@ int Rank(PullRequestState state) {
 
 }  // namespace
 
+bool ConcernsForge(const absl::Status& status) {
+  const ErrorDetails details = DetailsOf(status);
+  if (details.reason == "FORGE_RATE_LIMITED" || details.reason == "SECRET_UNREADABLE") return true;
+  return std::find(details.metadata.begin(), details.metadata.end(),
+                   std::pair<std::string, std::string>(kConcerns, kForge)) != details.metadata.end();
+}
+
 absl::Status Malformed(std::string_view what) { return Failure(absl::StatusCode::kDataLoss, "FORGE_MALFORMED", what); }
 
 absl::Status StatusOf(const http::HttpOutcome& outcome, Question question, std::string_view secret, absl::Time now) {
@@ -138,6 +163,7 @@ absl::Status StatusOf(const http::HttpOutcome& outcome, Question question, std::
   if (status >= 500 || status == 408) return Failure(absl::StatusCode::kUnavailable, "FORGE_UNAVAILABLE", said);
   switch (status) {
     case 401:
+      return OfTheForge(absl::StatusCode::kPermissionDenied, "FORGE_UNAUTHORIZED", said);
     case 403:
       return Failure(absl::StatusCode::kPermissionDenied, "FORGE_UNAUTHORIZED", said);
     case 404:

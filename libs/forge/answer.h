@@ -22,6 +22,9 @@ enum class Question { kRead, kOpen, kUpdate, kMerge };
 // words.
 absl::Status StatusOf(const http::HttpOutcome& outcome, Question question, std::string_view secret, absl::Time now);
 
+// Whether any other question to this forge would go the same way: it limits, refuses the token or cannot be reached.
+bool ConcernsForge(const absl::Status& status);
+
 // DATA_LOSS, reason FORGE_MALFORMED.
 absl::Status Malformed(std::string_view what);
 

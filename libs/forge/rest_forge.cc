@@ -4,6 +4,8 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "libs/base/id.h"
 #include "libs/base/status.h"
 #include "libs/base/status_macros.h"
 #include "libs/base/strings.h"
@@ -17,6 +19,8 @@ using text::Json;
 constexpr std::string_view kDraftPrefix = "WIP: ";
 constexpr std::size_t kGitHubPage = 100;
 constexpr std::size_t kGiteaPage = 50;
+// As clocks of two machines may be.
+constexpr absl::Duration kClocksApart = absl::Hours(24);
 
 absl::Status Invalid(std::string_view what) {
   return MakeError(absl::StatusCode::kInvalidArgument, "INVALID_REPOSITORY", what);
@@ -35,6 +39,19 @@ std::string Encode(std::string_view text) {
     }
   }
   return out;
+}
+
+// Whether the last of a list, newest first, was there before the branch can have been: one that ends in an id which
+// tells when it was made. False where that cannot be told.
+bool IsOlder(const Json& list, const std::string& branch) {
+  const absl::StatusOr<Uuid> id = Uuid::Parse(std::string_view(branch).substr(branch.rfind('/') + 1));
+  absl::Time made;
+  std::string error;
+  if (!id.ok() || list.empty() || id->bytes()[6] >> 4 != 7 ||
+      !absl::ParseTime(absl::RFC3339_full, text::TextOf(text::Member(list.back(), "created_at")), &made, &error)) {
+    return false;
+  }
+  return made < id->time() - kClocksApart;
 }
 
 bool IsRevision(const std::string& text) { return IsCommit(text) || IsBranchName(text); }
@@ -102,17 +119,21 @@ void RestForge::FindPullRequest(const RepositoryName& repository, const std::str
 
 void RestForge::FindFrom(int page, const RepositoryName& repository, const std::string& head_branch,
                          std::optional<PullRequest> best, Done<std::optional<PullRequest>> done) {
-  const std::string filter =
-      gitea() ? "&sort=recentupdate" : absl::StrCat("&head=", Encode(repository.owner), ":", Encode(head_branch));
+  const std::string filter = gitea() ? "" : absl::StrCat("&head=", Encode(repository.owner), ":", Encode(head_branch));
   Ask(repository, {.method = "GET", .path = absl::StrCat("/pulls?state=all&", Page(page), filter), .body = {}},
       [this, page, repository, head_branch, best = std::move(best), done](absl::StatusOr<Json> json) mutable {
         if (!json.ok()) return done(json.status());
         absl::StatusOr<std::vector<PullRequest>> found = PullRequestsOf(*json);
         if (!found.ok()) return done(found.status());
         // Gitea's pages may be smaller than asked for.
-        const bool last = found->empty() || page >= options_.max_pages || (!gitea() && found->size() < kGitHubPage);
+        const bool last =
+            found->empty() || (!gitea() && found->size() < kGitHubPage) || (gitea() && IsOlder(*json, head_branch));
         Prefer(*std::move(found), head_branch, best);
-        if (last || (best.has_value() && best->state == PullRequestState::kOpen)) return done(std::move(best));
+        if (!last && page >= options_.max_pages && !best.has_value()) {
+          return done(Malformed("more pull requests than can be looked at"));
+        }
+        if (last || page >= options_.max_pages || (best.has_value() && best->state == PullRequestState::kOpen))
+          return done(std::move(best));
         FindFrom(page + 1, repository, head_branch, std::move(best), std::move(done));
       });
 }

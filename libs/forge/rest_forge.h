@@ -38,7 +38,8 @@ struct RestForgeOptions {
                                  .idle = absl::Seconds(30),
                                  .total = absl::Minutes(1)};
   std::size_t max_body_bytes = std::size_t{8} << 20;
-  // Of a list that cannot be filtered there; it is in the order of the last change, so a task's own is among the first.
+  // Of a list that cannot be filtered there; the newest come first, and what is older than the branch's id is not read.
+  // What goes on behind that is an error, unless it was found.
   int max_pages = 20;
 };
 

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "libs/base/id.h"
 #include "libs/base/status.h"
 #include "libs/http/testing/fake_http.h"
 #include "libs/testing/fake_clock.h"
@@ -80,18 +81,18 @@ TEST_F(RestForgeTest, GitHubIsAskedForTheBranchItself) {
 
 TEST_F(RestForgeTest, GiteasListIsReadPageByPageUntilItIsFoundOrEnds) {
   http_.When("/pulls", Answer(200, "[]"));
-  http_.When("page=1&", Answer(200, Json::array({Pull(9, "other"), Pull(8, "agent/1", "closed")}).dump()));
-  http_.When("page=2&", Answer(200, Json::array({Pull(7, "other")}).dump()));
+  http_.When("&page=1", Answer(200, Json::array({Pull(9, "other"), Pull(8, "agent/1", "closed")}).dump()));
+  http_.When("&page=2", Answer(200, Json::array({Pull(7, "other")}).dump()));
   absl::StatusOr<std::optional<PullRequest>> found = absl::UnknownError("");
   RestForge& forge = Forge(Manner::kGitea);
   forge.FindPullRequest(repository_, "agent/1", Into(found));
   ASSERT_THAT(found, IsOk());
   EXPECT_EQ((*found)->number, 8);
   EXPECT_THAT(http_.requests(), SizeIs(3));
-  EXPECT_EQ(Last().url, "https://git.test/api/v1/repos/acme/widget/pulls?state=all&limit=50&page=3&sort=recentupdate");
+  EXPECT_EQ(Last().url, "https://git.test/api/v1/repos/acme/widget/pulls?state=all&limit=50&page=3");
   EXPECT_EQ(*http::FindHeader(Last().headers, "authorization"), "token hunter2");
 
-  http_.When("page=2&", Answer(200, Json::array({Pull(7)}).dump()));
+  http_.When("&page=2", Answer(200, Json::array({Pull(7)}).dump()));
   forge.FindPullRequest(repository_, "agent/1", Into(found));
   EXPECT_EQ((*found)->number, 7);
   EXPECT_THAT(http_.requests(), SizeIs(5));
@@ -101,9 +102,22 @@ TEST_F(RestForgeTest, AListWithoutEndIsReadOnlySoFar) {
   http_.When("/pulls", Answer(200, Json::array({Pull(9, "other")}).dump()));
   absl::StatusOr<std::optional<PullRequest>> found = absl::UnknownError("");
   Forge(Manner::kGitea).FindPullRequest(repository_, "agent/1", Into(found));
+  EXPECT_THAT(found, IsError("FORGE_MALFORMED")) << "it may be among the others";
+  EXPECT_THAT(http_.requests(), SizeIs(20));
+}
+
+TEST_F(RestForgeTest, AListIsReadNoFurtherThanTheBranchIsOld) {
+  const std::string branch = "agent/" + Uuid::LowestAt(absl::FromUnixSeconds(1'700'000'000)).ToString();
+  Json pull = Pull(9, "other");
+  pull["created_at"] = "2023-11-14T00:00:00Z";
+  http_.When("/pulls", Answer(200, Json::array({pull}).dump()));
+  pull["created_at"] = "2023-11-01T00:00:00Z";
+  http_.When("page=3", Answer(200, Json::array({pull}).dump()));
+  absl::StatusOr<std::optional<PullRequest>> found = absl::UnknownError("");
+  Forge(Manner::kGitea).FindPullRequest(repository_, branch, Into(found));
   ASSERT_THAT(found, IsOk());
   EXPECT_FALSE(found->has_value());
-  EXPECT_THAT(http_.requests(), SizeIs(20));
+  EXPECT_THAT(http_.requests(), SizeIs(3));
 }
 
 TEST_F(RestForgeTest, OpeningSaysDraftAsEachMannerHasIt) {

@@ -14,11 +14,13 @@ namespace {
 // What does not fit is found by the sweep.
 constexpr std::size_t kMostRemembered = 100'000;
 
-void LogFailure(const TaskId& id, const absl::StatusOr<Executed>& answer) {
-  // What does not fit now is told by the sweep.
-  if (answer.ok() || absl::IsNotFound(answer.status()) || absl::IsResourceExhausted(answer.status())) return;
-  LogWarning("a task could not be told that another one ended",
-             {{"task_id", id.ToString()}, {"status", answer.status()}});
+// Another replica's clock may be behind, and a batch commits some time after its ids were made.
+constexpr absl::Duration kSlack = absl::Minutes(1);
+
+// Asked again later, the same may be answered.
+bool Passes(const absl::Status& status) {
+  return absl::IsUnavailable(status) || absl::IsResourceExhausted(status) || absl::IsDeadlineExceeded(status) ||
+         absl::IsAborted(status);
 }
 
 // Its newest, at most a page of them.
@@ -55,57 +57,100 @@ void DependencyDesk::Committed(const TaskRecord& record) {
 
 absl::StatusOr<int> DependencyDesk::Tick() {
   told_ = 0;
-  behind_ = false;
-  std::vector<TaskId> ended;
-  std::vector<Wait> waiting;
+  const bool sweeps = clock_.Now() >= sweep_at_;
+  bool left = false;
   {
     MutexLock lock(mutex_);
-    ended = Take(ended_);
-    waiting = Take(waiting_);
-    behind_ = !ended_.empty() || !waiting_.empty();
+    awaits_room_ = false;
+    if (looked_after_.empty()) looked_after_ = Take(ended_);
+    if (sweeps) {
+      waiting_.insert(waiting_.end(), refused_.begin(), refused_.end());
+      refused_.clear();
+    }
+    if (looked_for_.empty()) looked_for_ = Take(waiting_);
+    left = !ended_.empty() || !waiting_.empty();
   }
-  // What fails here is left to the sweep.
-  SY_RETURN_IF_ERROR(LookAfter(ended));
-  SY_RETURN_IF_ERROR(Tell(std::move(waiting)));
-  if (clock_.Now() >= sweep_at_) SY_RETURN_IF_ERROR(Sweep());
+  Send();
+  // Neither may keep the others from their turn. The sweep is first: it takes but one page now and then, and the others
+  // may have work without end.
+  absl::Status status;
+  if (sweeps && outbox_.empty()) status.Update(Sweep());
+  status.Update(LookAfter());
+  status.Update(LookFor());
+  left = left || !outbox_.empty() || !looked_after_.empty() || !looked_for_.empty();
+  if (!outbox_.empty()) {
+    MutexLock lock(mutex_);
+    awaits_room_ = in_flight_ > kMostInFlight / 2;
+    left = !awaits_room_;
+  }
+  behind_ = left && status.ok();
+  if (!status.ok()) return status;
   return told_;
 }
 
-absl::Status DependencyDesk::LookAfter(const std::vector<TaskId>& ended) {
-  if (ended.empty()) return absl::OkStatus();
-  Wait after;
-  for (;;) {
-    SY_ASSIGN_OR_RETURN(const std::vector<Wait> waits, store_.WaitsFor(ended, after, kPage));
-    if (waits.empty()) return absl::OkStatus();
-    after = waits.back();
-    SY_RETURN_IF_ERROR(Tell(waits));
-    if (waits.size() < kPage) return absl::OkStatus();
+absl::Status DependencyDesk::LookAfter() {
+  while (!looked_after_.empty() && outbox_.empty()) {
+    const absl::StatusOr<std::vector<Wait>> waits = store_.WaitsFor(looked_after_, looked_to_, kPage);
+    const absl::Status status = waits.ok() ? Tell(*waits) : waits.status();
+    if (Passes(status)) return status;
+    // What is given up is left to the sweep.
+    if (!status.ok() || waits->size() < kPage) {
+      looked_after_.clear();
+      looked_to_ = Wait();
+    } else {
+      looked_to_ = waits->back();
+    }
+    SY_RETURN_IF_ERROR(status);
+    Send();
   }
+  return absl::OkStatus();
+}
+
+absl::Status DependencyDesk::LookFor() {
+  if (looked_for_.empty() || !outbox_.empty()) return absl::OkStatus();
+  const absl::Status status = Tell(looked_for_);
+  if (!Passes(status)) looked_for_.clear();
+  Send();
+  return status;
 }
 
 absl::Status DependencyDesk::Sweep() {
-  if (swept_to_ == Wait()) {
+  const absl::Time now = clock_.Now();
+  sweep_at_ = now + kSweepPeriod;
+  const bool begins = swept_to_ == Wait();
+  if (begins) {
     found_ = false;
     heard_before_round_ = heard_.load();
+    full_ = now >= full_round_at_ || low_ == Wait();
+    if (full_) {
+      full_round_at_ = now + kFullRound;
+      low_ = Wait();
+    }
   }
-  SY_ASSIGN_OR_RETURN(const std::vector<Wait> waits, store_.ScanWaits(swept_to_, kPage));
+  SY_ASSIGN_OR_RETURN(const std::vector<Wait> waits, store_.ScanWaits(begins ? low_ : swept_to_, kPage));
+  const absl::Status status = Tell(waits);
+  if (Passes(status)) return status;
   found_ = found_ || !waits.empty();
-  sweep_at_ = clock_.Now() + kSweepPeriod;
-  if (waits.size() < kPage) {
+  // New tasks have later ids.
+  if (begins && !waits.empty()) low_.task = TaskId(Uuid::LowestAt(waits.front().task.uuid().time() - kSlack));
+  if (waits.size() == kPage) {
+    swept_to_ = waits.back();
+  } else {
     swept_to_ = Wait();
     if (found_) {
       SomebodyWaits();
-    } else {
+    } else if (full_) {
       // News since the round began stand against it.
       none_since_.store(heard_before_round_);
+    } else if (none_since_.load() != heard_.load()) {
+      full_round_at_ = now;
     }
-  } else {
-    swept_to_ = waits.back();
   }
-  return Tell(waits);
+  Send();
+  return status;
 }
 
-absl::Status DependencyDesk::Tell(std::vector<Wait> waits) {
+absl::Status DependencyDesk::Tell(const std::vector<Wait>& waits) {
   if (waits.empty()) return absl::OkStatus();
   std::vector<TaskId> awaited;
   for (const Wait& wait : waits) awaited.push_back(wait.awaited);
@@ -124,12 +169,40 @@ absl::Status DependencyDesk::Tell(std::vector<Wait> waits) {
     // One that is stored no more ended long ago, nobody knows how: it cannot be counted upon.
     news[wait.task].push_back({wait.awaited, standing == Standing::kSucceeded});
   }
-  for (auto& [task, ended] : news) {
-    ++told_;
-    lanes_.Execute({task, DependenciesEnded{std::move(ended)}},
-                   [id = task](const absl::StatusOr<Executed>& answer) { LogFailure(id, answer); });
-  }
+  for (auto& [task, ended] : news) outbox_.push_back({task, std::move(ended)});
   return absl::OkStatus();
+}
+
+void DependencyDesk::Send() {
+  while (!outbox_.empty()) {
+    {
+      MutexLock lock(mutex_);
+      if (in_flight_ >= kMostInFlight) return;
+      ++in_flight_;
+    }
+    const News news = std::move(outbox_.front());
+    outbox_.pop_front();
+    ++told_;
+    lanes_.Execute({news.task, DependenciesEnded{news.ended}}, [this, news](const absl::StatusOr<Executed>& answer) {
+      Answered(news.task, news.ended, answer.status());
+    });
+  }
+}
+
+void DependencyDesk::Answered(const TaskId& task, const std::vector<EndedTask>& ended, const absl::Status& status) {
+  bool room = false;
+  {
+    MutexLock lock(mutex_);
+    --in_flight_;
+    room = awaits_room_ && in_flight_ <= kMostInFlight / 2;
+    if (room) awaits_room_ = false;
+    for (const EndedTask& end : ended) {
+      if (Passes(status) && refused_.size() < kMostRemembered) refused_.push_back({task, end.task});
+    }
+  }
+  if (room) wake_();
+  if (status.ok() || absl::IsNotFound(status) || Passes(status)) return;
+  LogWarning("a task could not be told that another one ended", {{"task_id", task.ToString()}, {"status", status}});
 }
 
 }  // namespace switchyard::task_queue

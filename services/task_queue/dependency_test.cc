@@ -1,4 +1,5 @@
 // Tasks that wait for others: the rules of their life, and that they hear of every end.
+#include <deque>
 #include <functional>
 #include <string>
 #include <utility>
@@ -16,6 +17,7 @@
 #include "services/task_queue/in_memory_task_store.h"
 #include "services/task_queue/inline_lanes.h"
 #include "services/task_queue/sweeper.h"
+#include "tests/sim/forwarding_store.h"
 
 namespace switchyard::task_queue {
 namespace {
@@ -361,6 +363,165 @@ TEST_F(DependencyDeskTest, OneThatIsStoredNoMoreCannotBeCountedUpon) {
   store_.DropTask(first);
   Sweep();
   EXPECT_EQ(Read(second).state, kDeadLetter);
+}
+
+// Answers when told so, and has no room when told so.
+class SlowLanes final : public TaskLanes {
+ public:
+  explicit SlowLanes(TaskLanes& lanes) : lanes_(lanes) {}
+  void Submit(Submission submission, SubmitAnswer answer) override {
+    lanes_.Submit(std::move(submission), std::move(answer));
+  }
+  void Execute(Command command, ExecuteAnswer answer) override {
+    if (full) return answer(MakeError(absl::StatusCode::kResourceExhausted, "QUEUE_FULL", "full"));
+    held_.emplace_back(std::move(command), std::move(answer));
+  }
+  void Answer(std::size_t count) {
+    for (; count > 0 && !held_.empty(); --count) {
+      auto [command, answer] = std::move(held_.front());
+      held_.pop_front();
+      lanes_.Execute(std::move(command), std::move(answer));
+    }
+  }
+  std::size_t held() const { return held_.size(); }
+  bool full = false;
+
+ private:
+  TaskLanes& lanes_;
+  std::deque<std::pair<Command, ExecuteAnswer>> held_;
+};
+
+// Notes where sweeps begin, and finds nothing or fails when told so.
+class TroubledStore final : public sim::ForwardingStore {
+ public:
+  using ForwardingStore::ForwardingStore;
+  absl::StatusOr<std::vector<task_queue::Wait>> ScanWaits(const task_queue::Wait& after, int limit) override {
+    swept_from.push_back(after.task);
+    if (blind) return std::vector<task_queue::Wait>();
+    return ForwardingStore::ScanWaits(after, limit);
+  }
+  absl::StatusOr<std::vector<task_queue::Wait>> WaitsFor(absl::Span<const TaskId> awaited,
+                                                         const task_queue::Wait& after, int limit) override {
+    if (away) return MakeError(absl::StatusCode::kUnavailable, "DATABASE_UNAVAILABLE", "away");
+    return ForwardingStore::WaitsFor(awaited, after, limit);
+  }
+  std::vector<TaskId> swept_from;
+  bool blind = false;
+  bool away = false;
+};
+
+// What stands in the desk's way.
+class TroubledDeskTest : public DependencyDeskTest {
+ protected:
+  // The end of a task is committed, and nobody looked yet.
+  void End(const TaskId& id) {
+    Cancel(id, /*heard=*/false);
+    troubled_desk_.Committed(Read(id));
+  }
+  bool Waits(const TaskId& id) { return Read(id).stage() == Stage::kHeld; }
+
+  TroubledStore troubled_{store_};
+  SlowLanes slow_{lanes_};
+  int woken_for_room_ = 0;
+  DependencyDesk troubled_desk_{troubled_, slow_, clock_, [this] { ++woken_for_room_; }};
+};
+
+TEST_F(TroubledDeskTest, TheLanesKeepRoomForOthers) {
+  constexpr std::size_t kMost = DependencyDesk::kMostInFlight;
+  const TaskId first = Submit();
+  std::vector<TaskId> waiting;
+  for (int i = 0; i < DependencyDesk::kPage + 100; ++i) waiting.push_back(Submit({{.task = first}}));
+  End(first);
+  ASSERT_THAT(troubled_desk_.Tick(), IsOkAndHolds(static_cast<int>(kMost)));
+  EXPECT_THAT(troubled_desk_.Tick(), IsOkAndHolds(0));
+  EXPECT_GT(troubled_desk_.Period(), absl::ZeroDuration()) << "there is nothing to do until answers return";
+  woken_for_room_ = 0;
+  slow_.Answer(kMost / 2 - 1);
+  EXPECT_EQ(woken_for_room_, 0) << "each look is to be worth it";
+  slow_.Answer(1);
+  EXPECT_EQ(woken_for_room_, 1);
+  ASSERT_THAT(troubled_desk_.Tick(), IsOkAndHolds(static_cast<int>(kMost / 2)));
+  while (slow_.held() > 0) {
+    ASSERT_LE(slow_.held(), kMost);
+    slow_.Answer(kMost);
+    do {
+      ASSERT_THAT(troubled_desk_.Tick(), IsOk());
+    } while (troubled_desk_.Period() == absl::ZeroDuration());
+  }
+  for (const TaskId& id : waiting) ASSERT_FALSE(Waits(id));
+}
+
+TEST_F(TroubledDeskTest, WhoWasRefusedIsToldAgain) {
+  const TaskId first = Submit();
+  const TaskId second = Submit({{.task = first}});
+  troubled_.blind = true;
+  slow_.full = true;
+  End(first);
+  ASSERT_THAT(troubled_desk_.Tick(), IsOkAndHolds(1));
+  slow_.full = false;
+  EXPECT_THAT(troubled_desk_.Tick(), IsOkAndHolds(0)) << "not at once";
+  EXPECT_GT(troubled_desk_.Period(), absl::ZeroDuration());
+  clock_.Advance(DependencyDesk::kSweepPeriod);
+  EXPECT_THAT(troubled_desk_.Tick(), IsOkAndHolds(1));
+  slow_.Answer(1);
+  EXPECT_FALSE(Waits(second));
+}
+
+TEST_F(TroubledDeskTest, TheSweepRunsThoughTheLookAfterEndsFails) {
+  const TaskId first = Submit();
+  const TaskId second = Submit({{.task = first}});
+  Cancel(first, /*heard=*/false);
+  troubled_.away = true;
+  End(Submit());
+  EXPECT_THAT(troubled_desk_.Tick(), IsError("DATABASE_UNAVAILABLE"));
+  slow_.Answer(1);
+  EXPECT_FALSE(Waits(second));
+}
+
+TEST_F(TroubledDeskTest, ALookThatFailedIsTakenAgain) {
+  const TaskId first = Submit();
+  const TaskId second = Submit({{.task = first}});
+  troubled_.blind = true;
+  troubled_.away = true;
+  End(first);
+  EXPECT_THAT(troubled_desk_.Tick(), IsError("DATABASE_UNAVAILABLE"));
+  EXPECT_GT(troubled_desk_.Period(), absl::ZeroDuration());
+  troubled_.away = false;
+  EXPECT_THAT(troubled_desk_.Tick(), IsOkAndHolds(1));
+  slow_.Answer(1);
+  EXPECT_FALSE(Waits(second));
+}
+
+TEST_F(TroubledDeskTest, SweepsBeginWhereSomebodyWaitsAndNowAndThenAtTheBeginning) {
+  Submit({{.task = Submit()}});
+  const auto next = [this] {
+    clock_.Advance(DependencyDesk::kSweepPeriod);
+    EXPECT_THAT(troubled_desk_.Tick(), IsOk());
+    return troubled_.swept_from.back();
+  };
+  EXPECT_EQ(next(), TaskId());
+  for (absl::Duration since; since + DependencyDesk::kSweepPeriod < DependencyDesk::kFullRound;
+       since += DependencyDesk::kSweepPeriod) {
+    ASSERT_GT(next(), TaskId()) << since;
+  }
+  EXPECT_EQ(next(), TaskId());
+}
+
+TEST_F(TroubledDeskTest, OnlyASweepOfAllFindsThatNobodyWaits) {
+  const TaskId first = Submit();
+  const TaskId second = Submit({{.task = first}});
+  clock_.Advance(DependencyDesk::kSweepPeriod);
+  ASSERT_THAT(troubled_desk_.Tick(), IsOkAndHolds(0));
+  Cancel(second, /*heard=*/false);
+  clock_.Advance(DependencyDesk::kSweepPeriod);
+  ASSERT_THAT(troubled_desk_.Tick(), IsOkAndHolds(0));
+  EXPECT_GT(troubled_.swept_from.back(), TaskId());
+  clock_.Advance(DependencyDesk::kSweepPeriod);
+  ASSERT_THAT(troubled_desk_.Tick(), IsOkAndHolds(0));
+  EXPECT_EQ(troubled_.swept_from.back(), TaskId()) << "at once, not in a minute";
+  woken_for_room_ = 0;
+  End(first);
+  EXPECT_EQ(woken_for_room_, 0) << "nobody waits";
 }
 
 // Tasks that name any earlier ones by any rule, ends in any order, news lost as they come: in the end nobody waits for

@@ -107,6 +107,21 @@ TEST_F(DoctorTest, FindsATaskThatWaitsForWhatEndedLongAgo) {
   ExpectOnly("ends are told to what waits for them", waiting.ToString() + " waits for " + ended.ToString());
 }
 
+TEST_F(DoctorTest, FindsATaskThatWaitsForWhatWasGivenUpLongAgo) {
+  const TaskId waiting = Held();
+  const TaskId given_up = Submit();
+  const Session session = *database_.store().OpenSession("agent", "hub", clock_.Now() + absl::Hours(1));
+  Do({given_up, Assign{.agent = "agent", .session_epoch = session.epoch}});
+  Do({given_up, Report{.generation = Generation(1),
+                       .agent = "agent",
+                       .session_epoch = session.epoch,
+                       .what = Failed{.failure = {.reason = "BROKEN"}, .permanent = true}}});
+  Break("INSERT INTO task_queue.dependency SELECT h.id, d.id FROM task_queue.held h, task_queue.dead d");
+  EXPECT_THAT(Findings(), IsEmpty()) << "it may be told at this moment";
+  Break("UPDATE task_queue.event_log SET create_time = create_time - interval '1 day'");
+  ExpectOnly("ends are told to what waits for them", waiting.ToString() + " waits for " + given_up.ToString());
+}
+
 TEST_F(DoctorTest, FindsATaskThatIsHeldAndJudged) {
   const TaskId id = Held();
   Break("INSERT INTO task_queue.judging SELECT id, generation, revision, due, carry FROM task_queue.held");

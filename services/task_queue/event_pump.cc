@@ -15,6 +15,12 @@ constexpr int kBatchesPerPage = 16;
 
 bool IsReady(const TaskEvent& event) { return event.state == TaskState::kQueued && event.hold == HoldReason::kNone; }
 
+// What has a start time besides says so by its message alone.
+bool Waits(const TaskEvent& event) {
+  return event.kind == EventKind::kSubmitted &&
+         (event.hold == HoldReason::kDependency || (event.hold == HoldReason::kDelayed && !event.message.empty()));
+}
+
 int RankOf(const PublishedEvent& event) {
   return static_cast<int>(event.lane) * 2 + (event.event.generation != Generation{} ? 1 : 0);
 }
@@ -67,9 +73,7 @@ void EventPump::Hear(const PublishedEvent& published, bool foreign, std::vector<
   if (IsWithdrawal(event)) {
     hearers_.directives.Withdraw(published.task, event.generation, event.agent, event.cause);
   }
-  if (event.kind == EventKind::kSubmitted && event.hold == HoldReason::kDependency) {
-    hearers_.dependencies.SomebodyWaits();
-  }
+  if (Waits(event)) hearers_.dependencies.SomebodyWaits();
   if (!foreign) return;
   if (event.kind == EventKind::kEvidence) hearers_.verifying.Push(published.task, event.generation);
   if (!IsReady(event)) return;

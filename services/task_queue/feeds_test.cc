@@ -441,6 +441,22 @@ TEST_F(FeedsTest, AVerifierHearsWhatAnotherReplicaCommitted) {
   reading.context->TryCancel();
 }
 
+TEST_F(FeedsTest, OneWithAStartTimeThatWaitsAtAnotherReplicaIsHeardOf) {
+  ASSERT_THAT(pump_->Tick(), IsOk());
+  ASSERT_THAT(dependencies_.Tick(), IsOk());
+  const TaskId first = Submit();
+  Submission submission;
+  submission.start_time = clock_.Now() + absl::Hours(1);
+  submission.task.record.awaits = {{.task = first}};
+  lanes_.Submit(std::move(submission), [](const absl::StatusOr<Submitted>& answer) { ASSERT_THAT(answer, IsOk()); });
+  ASSERT_THAT(pump_->Tick(), IsOk());
+  Do({first, Cancel{}});
+  dependencies_.Committed(store_.Get(first)->record);
+  const absl::StatusOr<int> told = dependencies_.Tick();
+  ASSERT_THAT(told, IsOk());
+  EXPECT_EQ(*told, 1) << "not left to a sweep";
+}
+
 TEST_F(FeedsTest, AVerifierThatDoesNotReadIsToldThatItsFeedOverran) {
   verified_by_ = &verifying_all_;
   Start();

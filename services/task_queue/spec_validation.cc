@@ -200,6 +200,9 @@ void CheckWork(const FieldPath& path, const v1::TaskSpec& spec, FaultList& fault
   const int step_count = CheckCount(steps, spec.verification_size(), kMaxEntries, faults);
   for (int i = 0; i < step_count; ++i) CheckVerificationStep(steps.At(i), spec.verification(i), faults);
   CheckEnum(path.Field("verdict_policy"), spec.verdict_policy(), v1::VerdictPolicy_IsValid, true, faults);
+  if (spec.verdict_policy() == v1::VERDICT_POLICY_NONE && step_count > 0) {
+    faults.Add(path.Field("verdict_policy"), "NONE does not go with verification steps: their verdict ends the task");
+  }
   if (spec.has_delivery()) {
     Check(path.Field("delivery"), spec.delivery(), !spec.context().repository().empty(), faults);
   }

@@ -241,6 +241,15 @@ TEST(SpecValidationTest, ChecksDependencies) {
               ElementsAre(Fault("spec.dependencies[0].deadline", "at most 20")));
 }
 
+TEST(SpecValidationTest, WhoAsksForStepsIsJudged) {
+  const std::string steps = "verification { git_clean {} } ";
+  EXPECT_THAT(FaultsWith(steps + "verdict_policy: VERDICT_POLICY_NONE"),
+              ElementsAre(Fault("spec.verdict_policy", "does not go with verification steps")));
+  EXPECT_THAT(FaultsWith(steps + "verdict_policy: VERDICT_POLICY_REQUIRED"), IsEmpty());
+  EXPECT_THAT(FaultsWith(steps), IsEmpty());
+  EXPECT_THAT(FaultsWith("verdict_policy: VERDICT_POLICY_NONE"), IsEmpty());
+}
+
 TEST(SpecValidationTest, EachStepOfADeliveryNeedsTheOneBefore) {
   const auto faults = [](const std::string& delivery) {
     return FaultsWith("context { repository: 'app' } delivery { " + delivery + " }");

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "libs/base/log.h"
 #include "libs/base/status_macros.h"
 #include "libs/rpc/blocking.h"
 #include "services/task_queue/command_convert.h"
@@ -18,6 +19,8 @@ namespace switchyard::task_queue {
 namespace {
 
 constexpr rpc::StreamLimits kReadyLimits{.max_messages = 4096, .max_bytes = 16u << 20};
+// Of all that one answer names: who asked waits for no longer than this.
+constexpr absl::Duration kSummariesTime = absl::Seconds(2);
 
 absl::Status Refusal(std::vector<FieldViolation> violations) {
   return violations.empty() ? absl::OkStatus() : InvalidFields(std::move(violations));
@@ -64,6 +67,12 @@ void ToProto(const std::vector<HeldTask>& tasks, google::protobuf::RepeatedPtrFi
     held.set_task_id(task.task.ToString());
     held.set_generation(ToInt(task.generation));
   }
+}
+
+void LogNoSummary(const v1::AssignResult& result, const absl::Status& status) {
+  LogWarning(
+      "a task goes on without what the one before it left behind",
+      {{"task_id", result.task_id()}, {"continues_task_id", result.spec().continues_task_id()}, {"status", status}});
 }
 
 }  // namespace
@@ -192,31 +201,39 @@ grpc::ServerUnaryReactor* TaskLedgerRpc::ReadVerifying(grpc::CallbackServerConte
                             });
 }
 
-absl::Status TaskLedgerRpc::AddSummary(v1::AssignResult& result) const {
-  if (result.spec().continues_task_id().empty()) return absl::OkStatus();
-  SY_ASSIGN_OR_RETURN(const TaskId id, TaskId::Parse(result.spec().continues_task_id()));
-  const absl::StatusOr<StoredTask> continued = deps_.store.Get(id, {.specs = false});
-  // It outlived its retention.
-  if (absl::IsNotFound(continued.status())) return absl::OkStatus();
-  SY_RETURN_IF_ERROR(continued.status());
-  v1::TaskResult left;
-  if (!left.ParseFromString(continued->record.result) || left.state_summary().empty()) return absl::OkStatus();
-  const char* const between = result.state_summary().empty() ? "" : "\n\n";
-  result.set_state_summary(absl::StrCat(left.state_summary(), between, result.state_summary()));
-  return absl::OkStatus();
+void TaskLedgerRpc::AddSummary(absl::Time until, v1::AssignResult& result) const {
+  if (result.spec().continues_task_id().empty()) return;
+  const auto read = [&]() -> absl::Status {
+    SY_ASSIGN_OR_RETURN(const TaskId id, TaskId::Parse(result.spec().continues_task_id()));
+    const absl::Duration within = until - deps_.clock.Now();
+    if (within <= absl::ZeroDuration()) return absl::DeadlineExceededError("no time is left to read it");
+    SY_ASSIGN_OR_RETURN(const StoredTask continued, deps_.store.Get(id, {.within = within, .specs = false}));
+    v1::TaskResult left;
+    if (!left.ParseFromString(continued.record.result)) return absl::DataLossError("its result cannot be read");
+    if (left.state_summary().empty()) return absl::OkStatus();
+    const char* const between = result.state_summary().empty() ? "" : "\n\n";
+    result.set_state_summary(absl::StrCat(left.state_summary(), between, result.state_summary()));
+    return absl::OkStatus();
+  };
+  // It may have outlived its retention.
+  if (const absl::Status status = read(); !status.ok() && !absl::IsNotFound(status)) LogNoSummary(result, status);
 }
 
-void TaskLedgerRpc::AddSummaries(v1::AssignTasksResponse& response, std::function<void(absl::Status)> done) {
+void TaskLedgerRpc::AddSummaries(v1::AssignTasksResponse& response, std::function<void()> done) {
   const bool any =
       std::any_of(response.results().begin(), response.results().end(),
                   [](const v1::AssignResult& result) { return !result.spec().continues_task_id().empty(); });
-  if (!any) return done(absl::OkStatus());
+  if (!any) return done();
   const absl::Status taken = deps_.blocking.Run([this, &response, done] {
-    absl::Status status;
-    for (v1::AssignResult& result : *response.mutable_results()) status.Update(AddSummary(result));
-    done(status);
+    const absl::Time until = deps_.clock.Now() + kSummariesTime;
+    for (v1::AssignResult& result : *response.mutable_results()) AddSummary(until, result);
+    done();
   });
-  if (!taken.ok()) done(taken);
+  if (taken.ok()) return;
+  for (const v1::AssignResult& result : response.results()) {
+    if (!result.spec().continues_task_id().empty()) LogNoSummary(result, taken);
+  }
+  done();
 }
 
 grpc::ServerUnaryReactor* TaskLedgerRpc::AssignTasks(grpc::CallbackServerContext* context,
@@ -248,8 +265,7 @@ grpc::ServerUnaryReactor* TaskLedgerRpc::AssignTasks(grpc::CallbackServerContext
                 result.set_state_summary(FindingsAgainst(record));
               }
               deps_.meter.Assigned(deps_.clock.Now() - start);
-              // Without them nobody learns what was assigned, and whose it is, finds it at the hub's next look.
-              AddSummaries(response, [answer](const absl::Status& status) { (*answer)(status); });
+              AddSummaries(response, [answer] { (*answer)(absl::OkStatus()); });
             });
       });
 }
@@ -343,10 +359,11 @@ grpc::ServerUnaryReactor* TaskLedgerRpc::OpenSession(grpc::CallbackServerContext
                               Set(opened.session.expire_time, response.mutable_expire_time());
                               ToProto(opened.keep, response.mutable_keep());
                               ToProto(opened.drop, response.mutable_drop());
+                              const absl::Time until = deps_.clock.Now() + kSummariesTime;
                               for (const StoredTask& task : opened.redeliver) {
                                 v1::AssignResult& told = *response.add_redeliver();
                                 SY_RETURN_IF_ERROR(task_queue::ToProto(task, AcceptBy(rules_, task.record), &told));
-                                SY_RETURN_IF_ERROR(AddSummary(told));
+                                AddSummary(until, told);
                               }
                               return absl::OkStatus();
                             });
@@ -382,10 +399,11 @@ grpc::ServerUnaryReactor* TaskLedgerRpc::ListAssigned(grpc::CallbackServerContex
                               const std::vector<std::string> agents(request.agent_ids().begin(),
                                                                     request.agent_ids().end());
                               SY_ASSIGN_OR_RETURN(const std::vector<StoredTask> owned, deps_.store.OwnedBy(agents));
+                              const absl::Time until = deps_.clock.Now() + kSummariesTime;
                               for (const StoredTask& task : owned) {
                                 v1::AssignedTask& told = *response.add_tasks();
                                 SY_RETURN_IF_ERROR(task_queue::ToProto(task, AcceptBy(rules_, task.record), &told));
-                                SY_RETURN_IF_ERROR(AddSummary(*told.mutable_assignment()));
+                                AddSummary(until, *told.mutable_assignment());
                               }
                               return absl::OkStatus();
                             });

@@ -53,10 +53,11 @@ class TaskLedgerRpc final : public v1::TaskLedgerService::CallbackService {
   // Converts and executes each item; `done` gets the answers in order.
   template <class Items>
   void ExecuteAll(const Items& items, std::function<void(std::vector<absl::StatusOr<Executed>>)> done);
-  // What the tasks left behind that these go on with, before what is there. Blocks if there are any.
-  absl::Status AddSummary(v1::AssignResult& result) const;
-  // The same on a thread that may block.
-  void AddSummaries(v1::AssignTasksResponse& response, std::function<void(absl::Status)> done);
+  // What the task left behind that this one goes on with, before what is there. Blocks if there is one. What cannot be
+  // read `until` then is left out: the assignment is committed, and the task can do without.
+  void AddSummary(absl::Time until, v1::AssignResult& result) const;
+  // The same for each, on a thread that may block.
+  void AddSummaries(v1::AssignTasksResponse& response, std::function<void()> done);
 
   rpc::Handlers rpc_;
   const RpcDeps deps_;

@@ -130,7 +130,7 @@ struct VerificationApp::Parts {
   void Sweep() {
     const absl::StatusOr<bool> soon = verifier.Sweep();
     sweep_log(soon.status());
-    busy = soon.ok() && *soon;
+    if (soon.ok()) busy = *soon;
   }
 
   void Forget() {

@@ -9,6 +9,7 @@
 #include "libs/base/status.h"
 #include "libs/base/status_macros.h"
 #include "libs/base/strings.h"
+#include "libs/forge/answer.h"
 
 namespace switchyard::verification {
 namespace {
@@ -20,16 +21,12 @@ using forge::PullRequestState;
 constexpr std::string_view kBranchPrefix = "agent/";
 // Without a word from the forge.
 constexpr absl::Duration kLeaveAlone = absl::Minutes(1);
+// Whatever it asks for.
+constexpr absl::Duration kLongestWait = absl::Hours(1);
+constexpr char kLeftAlone[] = "left_alone";
 
 // Two ways of comparing may count lines a little differently.
 bool DistinctlyMore(std::int64_t seen, std::int64_t reported) { return seen > reported + reported / 4 + 10; }
-
-// Asking this forge about another pull request would go the same way.
-bool ConcernsForge(const absl::Status& status) {
-  const std::string reason = ReasonOf(status);
-  return reason == "FORGE_UNAVAILABLE" || reason == "FORGE_RATE_LIMITED" || reason == "FORGE_UNAUTHORIZED" ||
-         reason == "SECRET_UNREADABLE";
-}
 
 std::string LowerCase(std::string text) {
   std::transform(text.begin(), text.end(), text.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; });
@@ -178,17 +175,31 @@ absl::StatusOr<T> ForgePoller::Await(const std::function<void(forge::Done<T>)>& 
 }
 
 absl::Status ForgePoller::Tick() {
-  std::string after;
+  const std::string start = last_;
+  std::string after = start;
+  // From the first on, since the end was reached.
+  bool again = start.empty(), left_out = false;
   while (!stopped()) {
     SY_ASSIGN_OR_RETURN(const std::vector<WatchedPullRequest> watched, store_.ListWatched(after, options_.page));
+    bool round = false;
     for (const WatchedPullRequest& one : watched) {
+      round = again && !start.empty() && one.task_id > start;
+      if (round) break;
       if (stopped()) return absl::OkStatus();
       const absl::StatusOr<std::string> outcome = Look(one);
+      const bool left_alone = outcome.ok() && *outcome == kLeftAlone;
+      if (!left_alone) last_ = one.task_id;
+      left_out = left_out || left_alone;
       if (!outcome.ok()) return outcome.status();
       if (polls_ != nullptr) polls_->With({*outcome}).Add();
     }
-    if (watched.size() < options_.page) break;
-    after = watched.back().task_id;
+    const bool end = watched.size() < options_.page;
+    if (round || (end && again)) {
+      if (!left_out) last_.clear();
+      break;
+    }
+    again = again || end;
+    after = end ? "" : watched.back().task_id;
   }
   return absl::OkStatus();
 }
@@ -197,16 +208,20 @@ absl::StatusOr<std::string> ForgePoller::Look(const WatchedPullRequest& watched)
   const absl::StatusOr<forge::Place> place = find_(watched.repository);
   if (!place.ok()) return LowerCase(ReasonOf(place.status()));
   const auto left_alone = not_before_.find(place->forge);
-  if (left_alone != not_before_.end() && clock_.Now() < left_alone->second) return std::string("left_alone");
+  if (left_alone != not_before_.end() && clock_.Now() < left_alone->second) return std::string(kLeftAlone);
   return LookAt(watched, *place);
 }
 
 absl::StatusOr<std::string> ForgePoller::LookAt(const WatchedPullRequest& watched, const forge::Place& place) {
   // Only the store's own failures end the round.
   const auto failed = [&](const absl::Status& status) {
-    if (ConcernsForge(status)) {
-      const absl::Duration asked = DetailsOf(status).retry_after;
+    const bool missed = ReasonOf(status) == "FORGE_UNAVAILABLE";
+    int& misses = misses_[place.forge];
+    misses = missed ? misses + 1 : 0;
+    if (forge::ConcernsForge(status) || misses >= kMostMisses) {
+      const absl::Duration asked = std::min(DetailsOf(status).retry_after, kLongestWait);
       not_before_[place.forge] = clock_.Now() + (asked > absl::ZeroDuration() ? asked : kLeaveAlone);
+      misses = 0;
     }
     LogWarning("a forge was asked about a pull request in vain", {{"task", watched.task_id}, {"status", status}});
     const std::string reason = LowerCase(ReasonOf(status));
@@ -217,6 +232,7 @@ absl::StatusOr<std::string> ForgePoller::LookAt(const WatchedPullRequest& watche
     place.forge->GetPullRequest(place.repository, watched.number, std::move(done));
   });
   if (!now.ok()) return failed(now.status());
+  misses_[place.forge] = 0;
   if (now->from_fork || now->head_branch != absl::StrCat(ToAbsl(kBranchPrefix), watched.task_id)) {
     LogWarning("a report names a pull request that is not its task's",
                {{"task", watched.task_id}, {"number", static_cast<long>(watched.number)}});
@@ -234,6 +250,11 @@ absl::StatusOr<std::string> ForgePoller::LookAt(const WatchedPullRequest& watche
   if (*obstacle != MergeObstacle::kNothing) {
     LogInfo("a pull request is not merged", {{"task", watched.task_id}, {"obstacle", ObstacleName(*obstacle)}});
     return std::string(ObstacleName(*obstacle));
+  }
+  SY_ASSIGN_OR_RETURN(const bool permitted, store_.MayStillMerge(watched));
+  if (!permitted) {
+    LogInfo("a pull request is not merged", {{"task", watched.task_id}, {"obstacle", "no_longer_permitted"}});
+    return std::string("no_longer_permitted");
   }
   const absl::StatusOr<bool> merged = Await<bool>([&](const forge::Done<bool>& done) {
     place.forge->MergePullRequest(place.repository, watched.number, watched.head_commit,

@@ -57,6 +57,8 @@ class PullRequestStore {
   // in a fixed order, from behind `after` (a task id; empty: from the first), at most `limit`. Of a task, the newest
   // generation.
   virtual absl::StatusOr<std::vector<WatchedPullRequest>> ListWatched(const std::string& after, std::size_t limit) = 0;
+  // Whether the rules of now still permit the merge, whatever they said when the verdict fell: asked right before it.
+  virtual absl::StatusOr<bool> MayStillMerge(const WatchedPullRequest& watched) = 0;
   // Source "forge". Once it is OK, the pull request is watched no more. Again is harmless.
   virtual absl::Status RecordOutcome(const WatchedPullRequest& watched, PullRequestOutcome outcome,
                                      const std::string& note) = 0;
@@ -99,7 +101,8 @@ MergeObstacle ObstacleIn(const WatchedPullRequest& watched, const forge::PullReq
 // distinctly more lines.
 bool IsWithinReport(const WatchedPullRequest& watched, const std::vector<forge::ChangedFile>& files);
 
-// One round asks about every watched pull request, one at a time, as forges wish it. A pull request that is not from
+// One round asks about every watched pull request, one at a time, as forges wish it; a round that could not ask about
+// all is followed by one that begins behind the last that was asked. A pull request that is not from
 // the branch agent/<task-id> of the repository itself is left alone, whatever its report says. Not thread-safe, but for
 // Stop.
 class ForgePoller {
@@ -111,10 +114,11 @@ class ForgePoller {
   ForgePoller(PullRequestStore& store, Find find, ForgePollerOptions options, const Clock& clock,
               telemetry::Metrics* metrics = nullptr);
 
-  // Blocks; for a thread of its own, never a transport's. What fails is asked again in the next round; a forge that
-  // limits or refuses is left alone for as long as it said, or a minute. The first failure of the
-  // store ends the round.
+  // Blocks; for a thread of its own, never a transport's. What fails is asked again in the next round. A forge that
+  // limits, refuses the token, cannot be reached, or fails kMostMisses times in a row is left alone for as long as it
+  // said, at most an hour, or a minute. The first failure of the store ends the round.
   absl::Status Tick();
+  static constexpr int kMostMisses = 3;
   // Ends the round under way soon, and makes later ones do nothing. Thread-safe.
   void Stop();
 
@@ -139,6 +143,10 @@ class ForgePoller {
   telemetry::Family<telemetry::Counter>* polls_ = nullptr;
   // Forges that are not to be asked before.
   std::map<const forge::Forge*, absl::Time> not_before_;
+  // Questions in a row that they did not answer.
+  std::map<const forge::Forge*, int> misses_;
+  // The last one that was asked about, by a round that left others out.
+  std::string last_;
   mutable Mutex mutex_;
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
   // The question under way; shared with its answer, which may come when nobody waits any more.

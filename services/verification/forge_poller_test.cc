@@ -50,6 +50,12 @@ struct FakeStore final : PullRequestStore {
     return absl::OkStatus();
   }
 
+  absl::StatusOr<bool> MayStillMerge(const WatchedPullRequest&) override {
+    SY_RETURN_IF_ERROR(failure);
+    return still;
+  }
+
+  bool still = true;
   int lists = 0;
   absl::Status failure;
   std::vector<WatchedPullRequest> watched;
@@ -182,6 +188,14 @@ TEST_F(ForgePollerTest, EachConditionAloneKeepsAPullRequestOpen) {
   EXPECT_THAT(store_.outcomes, SizeIs(1));
 }
 
+TEST_F(ForgePollerTest, NothingIsMergedThatTheRulesOfNowDoNotPermit) {
+  Watch("a");
+  store_.still = false;
+  EXPECT_THAT(Poller().Tick(), IsOk());
+  EXPECT_EQ(forge_.CountOf("merge"), 0);
+  EXPECT_THAT(store_.outcomes, IsEmpty());
+}
+
 TEST_F(ForgePollerTest, NothingIsMergedWhereTheConfigurationSaysNo) {
   Watch("a");
   EXPECT_THAT(Poller(/*allow_auto_merge=*/false).Tick(), IsOk());
@@ -233,6 +247,48 @@ TEST_F(ForgePollerTest, AForgeThatLimitsOrRefusesIsLeftAloneForSoLong) {
   clock_.Advance(absl::Minutes(1));
   EXPECT_THAT(poller.Tick(), IsOk());
   EXPECT_EQ(forge_.CountOf("get"), 3);
+}
+
+TEST_F(ForgePollerTest, WhatFailsForOnePullRequestDoesNotSilenceTheForge) {
+  Watch("a");
+  const std::int64_t merged = Watch("b");
+  forge_.Change(merged, [](forge::PullRequest& pull) { pull.state = forge::PullRequestState::kMerged; });
+  for (const auto& [code, reason] : {std::pair(absl::StatusCode::kUnavailable, "FORGE_UNAVAILABLE"),
+                                     std::pair(absl::StatusCode::kPermissionDenied, "FORGE_UNAUTHORIZED")}) {
+    store_.outcomes.clear();
+    Watch("c");
+    forge_.FailNext("get", MakeError(code, reason, "this one"));
+    EXPECT_THAT(Poller(/*allow_auto_merge=*/false).Tick(), IsOk());
+    EXPECT_THAT(forge_.CountOf("get"), ::testing::Ge(2)) << reason;
+  }
+}
+
+TEST_F(ForgePollerTest, AForgeThatAnswersNothingIsLeftAloneAfterAFewQuestions) {
+  for (const char* task : {"a", "b", "c", "d", "e"}) {
+    Watch(task);
+    forge_.FailNext("get", MakeError(absl::StatusCode::kUnavailable, "FORGE_UNAVAILABLE", "503"));
+  }
+  EXPECT_THAT(Poller(/*allow_auto_merge=*/false).Tick(), IsOk());
+  EXPECT_EQ(forge_.CountOf("get"), ForgePoller::kMostMisses);
+}
+
+TEST_F(ForgePollerTest, ARoundGoesOnBehindTheLastThatWasAskedAbout) {
+  const auto limited = [this](absl::Duration wait) {
+    forge_.FailNext("get",
+                    MakeError(absl::StatusCode::kResourceExhausted, "slow down",
+                              {.reason = "FORGE_RATE_LIMITED", .metadata = {}, .violations = {}, .retry_after = wait}));
+  };
+  for (const char* task : {"a", "b", "c"}) {
+    forge_.Change(Watch(task), [](forge::PullRequest& pull) { pull.state = forge::PullRequestState::kClosed; });
+  }
+  ForgePoller& poller = Poller(/*allow_auto_merge=*/false, /*page=*/2);
+  limited(absl::Hours(100));
+  EXPECT_THAT(poller.Tick(), IsOk());
+  EXPECT_THAT(store_.outcomes, IsEmpty());
+  clock_.Advance(absl::Hours(1));
+  EXPECT_THAT(poller.Tick(), IsOk());
+  EXPECT_THAT(store_.outcomes,
+              ElementsAre("b rejected acme/widget#2", "c rejected acme/widget#3", "a rejected acme/widget#1"));
 }
 
 TEST_F(ForgePollerTest, AMissingPullRequestDoesNotStopTheOthers) {

@@ -19,6 +19,7 @@ class ForgeRecords final : public PullRequestStore {
   ForgeRecords(VerificationStore& store, const Clock& clock) : store_(store), clock_(clock) {}
 
   absl::StatusOr<std::vector<WatchedPullRequest>> ListWatched(const std::string& after, std::size_t limit) override;
+  absl::StatusOr<bool> MayStillMerge(const WatchedPullRequest& watched) override;
   absl::Status RecordOutcome(const WatchedPullRequest& watched, PullRequestOutcome outcome,
                              const std::string& note) override;
 

@@ -1,7 +1,6 @@
 #include "services/verification/in_memory_verification_store.h"
 
 #include <algorithm>
-#include <set>
 #include <tuple>
 
 #include "libs/base/status.h"
@@ -16,17 +15,6 @@ bool IsUnfinished(RecordState state) { return state == RecordState::kJudging || 
 Record WithoutReport(Record record) {
   record.report.clear();
   return record;
-}
-
-Quality QualityOf(const std::vector<Mark>& newest_first) {
-  std::set<std::string> heard;
-  Quality quality = Quality::kUnknown;
-  for (const Mark& mark : newest_first) {
-    if (!heard.insert(mark.source).second) continue;
-    if (!IsGood(mark.kind)) return Quality::kBad;
-    quality = Quality::kGood;
-  }
-  return quality;
 }
 
 bool Matches(const Record& record, const RecordQuery& query) {
@@ -251,6 +239,7 @@ absl::StatusOr<std::vector<CalibrationGroup>> InMemoryVerificationStore::Calibra
     const Record& record = row.record;
     if (record.state != RecordState::kDecided && record.state != RecordState::kConcluded) continue;
     if (!record.decide_time.has_value() || *record.decide_time < since) continue;
+    if (record.create_time < since - kLongestDecision) continue;
     if (!project.empty() && record.project != project) continue;
     const Quality quality = IsNewest(key) ? QualityOf(MarksOf(key.task)) : Quality::kUnknown;
     CalibrationGroup& group =

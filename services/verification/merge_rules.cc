@@ -66,7 +66,7 @@ bool IsPlain(std::string_view path) {
 
 class Examiner {
  public:
-  Examiner(const Change& change, const MergeRules& rules) : change_(change), rules_(rules) {}
+  Examiner(const Work& work, const MergeRules& rules) : work_(work), change_(*work.report->change), rules_(rules) {}
 
   std::vector<std::string> Run() {
     const std::int64_t files = std::int64_t{change_.files_added} + change_.files_changed + change_.files_deleted;
@@ -86,6 +86,7 @@ class Examiner {
       Say(absl::StrCat(change_.files_deleted, " files deleted"));
     if (static_cast<std::int64_t>(change_.paths.size()) != files) Say("not all changed files are named");
     for (const std::string& path : change_.paths) CheckPath(path);
+    CheckPlace();
     CheckBase();
     return std::move(against_);
   }
@@ -112,6 +113,21 @@ class Examiner {
     if (!MatchesAny(kDocumentation, path)) Say(absl::StrCat(path, ": neither documentation nor a test"));
   }
 
+  // Only what the task names itself can be compared with what is reported.
+  void CheckPlace() {
+    const std::string asked = RepositoryKey(work_.repository);
+    if (asked.empty()) {
+      Say("the task does not name its repository by URL");
+    } else if (asked != RepositoryKey(change_.repository)) {
+      Say("the report names another repository than the task");
+    }
+    if (work_.base_branch.empty()) {
+      Say("the task names no base branch");
+    } else if (work_.base_branch != change_.base_branch) {
+      Say("the report names another base branch than the task");
+    }
+  }
+
   void CheckBase() {
     if (!change_.pushed || !change_.pull_request.has_value()) return Say("there is no pull request");
     const int behind = change_.pull_request->base_behind;
@@ -120,12 +136,34 @@ class Examiner {
     }
   }
 
+  const Work& work_;
   const Change& change_;
   const MergeRules& rules_;
   std::vector<std::string> against_;
 };
 
 }  // namespace
+
+std::string RepositoryKey(std::string_view url) {
+  std::string key(url);
+  const std::size_t at = key.find('@'), colon = key.find(':');
+  if (!key.empty() && key.front() == '/') {
+    key.insert(0, "file://");
+  } else if (at < colon && colon < key.find('/') && key.find("://") == key.npos) {
+    // USER@HOST:PATH.
+    const bool rooted = key.compare(colon, 2, ":/") == 0;
+    key.replace(colon, rooted ? 2 : 1, "/");
+    key.insert(0, "ssh://");
+  }
+  const std::size_t scheme = key.find("://");
+  if (scheme == key.npos) return "";
+  const std::size_t path = std::min(key.find('/', scheme + 3), key.size());
+  std::transform(key.begin(), key.begin() + static_cast<std::ptrdiff_t>(path), key.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  while (!key.empty() && key.back() == '/') key.pop_back();
+  if (key.size() > 4 && key.compare(key.size() - 4, 4, ".git") == 0) key.resize(key.size() - 4);
+  return key;
+}
 
 MergeEligibility MayMerge(const Work& work, const Policy& policy, const Assessment& assessment) {
   MergeEligibility result;
@@ -137,7 +175,7 @@ MergeEligibility MayMerge(const Work& work, const Policy& policy, const Assessme
     result.against.push_back("there is no change of a repository");
     return result;
   }
-  result.against = Examiner(*work.report->change, policy.merge).Run();
+  result.against = Examiner(work, policy.merge).Run();
   if (assessment.verdict != Verdict::kSucceeded) result.against.push_back("the checks did not all pass");
   static const auto& tests = *new std::vector<std::string>{"test_passes"};
   for (const std::string& check : policy.merge.required_checks.empty() ? tests : policy.merge.required_checks) {

@@ -24,8 +24,13 @@ class MergeRulesTest : public ::testing::Test {
   Change& change() {
     std::optional<Change>& change = work_.report->change;
     if (!change.has_value()) {
-      change =
-          Change{.base_commit = "b", .head_commit = "h", .pushed = true, .paths = {}, .pull_request = PullRequest()};
+      change = Change{.repository = "https://forge.example/a/b",
+                      .base_branch = "main",
+                      .base_commit = "b",
+                      .head_commit = "h",
+                      .pushed = true,
+                      .paths = {},
+                      .pull_request = PullRequest()};
     }
     return *change;
   }
@@ -45,6 +50,28 @@ class MergeRulesTest : public ::testing::Test {
 };
 
 TEST_F(MergeRulesTest, PermitsDocumentation) { EXPECT_THAT(Against(), IsEmpty()); }
+
+TEST_F(MergeRulesTest, PermitsOnlyThePlaceThatTheTaskNames) {
+  change().repository = "https://forge.example/a/other";
+  EXPECT_THAT(Against(), ElementsAre(HasSubstr("another repository")));
+  change().repository = "https://Forge.example/a/b.git/";
+  change().base_branch = "release";
+  EXPECT_THAT(Against(), ElementsAre(HasSubstr("another base branch")));
+  change().base_branch = "";
+  work_.base_branch = "";
+  EXPECT_THAT(Against(), ElementsAre(HasSubstr("names no base branch")));
+  change().base_branch = work_.base_branch = "main";
+  work_.repository = change().repository = "widget";
+  EXPECT_THAT(Against(), ElementsAre(HasSubstr("by URL")));
+}
+
+TEST(RepositoryKeyTest, IsOneForAllWritingsOfAUrl) {
+  EXPECT_EQ(RepositoryKey("git@forge.example:a/b.git"), "ssh://git@forge.example/a/b");
+  EXPECT_EQ(RepositoryKey("ssh://git@forge.example/a/b"), "ssh://git@forge.example/a/b");
+  EXPECT_EQ(RepositoryKey("/srv/a.git"), RepositoryKey("file:///srv/a"));
+  EXPECT_NE(RepositoryKey("https://forge.example/A"), RepositoryKey("https://forge.example/a"));
+  for (const char* name : {"", "widget", "a/b", "@", ":"}) EXPECT_EQ(RepositoryKey(name), "") << name;
+}
 
 TEST_F(MergeRulesTest, PermitsTestsThatWereAdded) {
   Touch(2, {"tests/a_test.cc", "src/b_test.py"});

@@ -346,7 +346,7 @@ absl::Status PostgresVerificationStore::AddMark(const TaskId& task, const Mark& 
 absl::StatusOr<std::vector<CalibrationGroup>> PostgresVerificationStore::Calibrate(std::string_view project,
                                                                                    absl::Time since) {
   pg::Params params;
-  params.Add(project).Add(since);
+  params.Add(project).Add(since).Add(since - kLongestDecision);
   SY_ASSIGN_OR_RETURN(const pg::Result rows, pool_.Execute(sql::kCalibrate, params));
   std::vector<CalibrationGroup> groups;
   for (const pg::Row row : rows) {

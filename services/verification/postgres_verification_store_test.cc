@@ -73,6 +73,17 @@ TEST(PostgresVerificationStoreTest, FindsBreachesOfInvariants) {
   }
 }
 
+TEST(PostgresVerificationStoreTest, HasAnIndexForEachOrderThatIsAskedFor) {
+  PostgresFixture fixture;
+  const pg::Statement indexes = {
+      .name = "indexes",
+      .sql =
+          "SELECT indexdef FROM pg_indexes WHERE schemaname = 'verification' AND indexdef LIKE "
+          "'%(model, create_time, task_id, generation)'"};
+  SY_ASSERT_OK_AND_ASSIGN(const pg::Result found, fixture.pool().Execute(indexes));
+  EXPECT_EQ(found.size(), 1);
+}
+
 TEST(PostgresVerificationStoreTest, SaysThatTheDatabaseIsAway) {
   const std::unique_ptr<Rng> rng = MakeSeededRng(1);
   pg::ConnectOptions nowhere = SharedPostgres().NewDatabase();

@@ -174,19 +174,24 @@ class Assessor {
 
   // The loop ended with fewer failures than it had seen, says so consistently, and nothing but honest failures is left.
   bool MadeProgress() const {
-    if (!policy_.partial || beyond_partial_ || !work_.report.has_value() || !worst_.has_value() ||
+    if (!work_.loops || !policy_.partial || beyond_partial_ || !work_.report.has_value() || !worst_.has_value() ||
         *worst_ < Reason::kFailed) {
       return false;
     }
     const Report& report = *work_.report;
     if (std::find(kLoopEnds.begin(), kLoopEnds.end(), report.loop_end) == kLoopEnds.end()) return false;
     bool any_passed = false;
-    for (std::size_t i = 0; i < passed_.size(); ++i) any_passed |= passed_[i] && IsCompulsory(work_.asked[i]);
+    int compulsory = 0;
+    for (std::size_t i = 0; i < passed_.size(); ++i) {
+      if (!IsCompulsory(work_.asked[i])) continue;
+      any_passed |= passed_[i];
+      ++compulsory;
+    }
     const auto kept =
         std::find_if(report.turns.begin(), report.turns.end(), [](const Turn& turn) { return turn.kept; });
     if (!any_passed || kept == report.turns.end() || kept->steps_failed != compulsory_failed_) return false;
     return std::any_of(report.turns.begin(), kept, [&](const Turn& turn) {
-      return turn.failed_at == "VERIFY" && turn.steps_failed > kept->steps_failed;
+      return turn.failed_at == "VERIFY" && turn.steps_failed > kept->steps_failed && turn.steps_failed <= compulsory;
     });
   }
 

@@ -1,5 +1,6 @@
 #include "services/verification/verdict.h"
 
+#include <algorithm>
 #include <functional>
 
 #include "gmock/gmock.h"
@@ -155,6 +156,8 @@ TEST(VerdictTest, IsPartialOnlyWhereItIsHonest) {
   const std::vector<std::function<void(Work&, Policy&)>> changes = {
       [](Work&, Policy& policy) { policy.partial = false; },
       [](Work&, Policy& policy) { policy.required_checks = {"file_exists"}; },
+      [](Work& work, Policy&) { work.loops = false; },
+      [](Work& work, Policy&) { work.report->turns[0].steps_failed = 99; },
       [](Work& work, Policy&) { work.report->loop_end = "PASSED"; },
       [](Work& work, Policy&) { work.report->loop_end = ""; },
       [](Work& work, Policy&) { work.report->turns[0].steps_failed = 1; },
@@ -205,6 +208,7 @@ class Chance {
     Work work = HonestWork(std::move(asked));
     work.complexity = static_cast<Complexity>(Below(4));
     work.uses_model = Of(80);
+    work.loops = Of(80);
     if (Of(3)) work.report.reset();
     if (!work.report.has_value()) return work;
     for (ReportedStep& step : work.report->steps) {
@@ -259,6 +263,39 @@ bool PlainlyPassed(const Work& work, const Policy& policy) {
   return true;
 }
 
+// A turn that failed at more steps than the one that is kept, and at no more than there are.
+bool PlainlyBetter(const Work& work, const Policy& policy) {
+  const auto steps = std::count_if(work.asked.begin(), work.asked.end(), [&](const AskedStep& asked) {
+    return !asked.optional || std::count(policy.required_checks.begin(), policy.required_checks.end(), asked.check) > 0;
+  });
+  int worst = 0;
+  for (const Turn& turn : work.report->turns) {
+    if (turn.kept) return work.loops && worst > turn.steps_failed;
+    if (turn.steps_failed <= steps) worst = std::max(worst, turn.steps_failed);
+  }
+  return false;
+}
+
+TEST(VerdictTest, IsPartialOnlyAfterTurnsThatCanHaveBeen) {
+  const std::uint64_t seed = MakeSystemRng()->Next();
+  SCOPED_TRACE(::testing::Message() << "seed " << seed);
+  Chance chance(seed);
+  int partly = 0;
+  for (int i = 0; i < 20'000; ++i) {
+    Work work = HalfFixed();
+    work.loops = chance.Of(80);
+    work.report->turns.clear();
+    for (int turn = chance.Below(5); turn > 0; --turn) {
+      work.report->turns.push_back(
+          {.model = "m", .failed_at = "VERIFY", .steps_failed = chance.Below(5), .kept = chance.Of(40)});
+    }
+    const bool partial = AssessBuiltIn(work).verdict == Verdict::kPartial;
+    ASSERT_TRUE(!partial || PlainlyBetter(work, BuiltInPolicy()));
+    partly += partial;
+  }
+  EXPECT_GT(partly, 20) << "or this test says nothing";
+}
+
 TEST(VerdictTest, NeverPassesAFailedCompulsoryStepWhateverAnybodySays) {
   const std::uint64_t seed = MakeSystemRng()->Next();
   SCOPED_TRACE(::testing::Message() << "seed " << seed);
@@ -274,6 +311,7 @@ TEST(VerdictTest, NeverPassesAFailedCompulsoryStepWhateverAnybodySays) {
     ASSERT_TRUE(passed || decision.verdict != Verdict::kSucceeded) << decision.reason;
     ASSERT_TRUE(passed || !NeedsJudge(work, policy, assessment)) << "no judge is asked about failures";
     ASSERT_TRUE(passed || decision.verdict == assessment.verdict) << "a judge has no say in failures";
+    ASSERT_TRUE(assessment.reason != "PARTLY_FIXED" || PlainlyBetter(work, policy));
     ASSERT_NE(decision.verdict, Verdict::kNone);
     ASSERT_FALSE(decision.reason.empty());
     succeeded += decision.verdict == Verdict::kSucceeded;

@@ -56,7 +56,9 @@ ReportedStep FromProto(const v1::StepReport& step) {
 }
 
 Change FromProto(const v1::Change& change) {
-  Change out{.base_commit = change.base_commit(),
+  Change out{.repository = change.repository(),
+             .base_branch = change.base_branch(),
+             .base_commit = change.base_commit(),
              .head_commit = change.head_commit(),
              .pushed = change.pushed(),
              .files_added = change.files_added(),
@@ -92,7 +94,10 @@ Work ToWork(const tq::TaskSpec& spec, std::string_view checks) {
   }
   work.project = spec.project();
   work.complexity = static_cast<Complexity>(spec.complexity());
-  work.uses_model = spec.has_prompt() || spec.has_external();
+  work.loops = work.uses_model = spec.has_prompt() || spec.has_external();
+  work.repository = spec.context().repository();
+  // As executors take it.
+  work.base_branch = spec.context().base_branch().empty() ? spec.context().branch() : spec.context().base_branch();
   if (checks.empty()) return work;
   v1::CheckReport report;
   if (!report.ParseFromArray(checks.data(), static_cast<int>(checks.size()))) {
@@ -145,6 +150,11 @@ tq::TaskSpec Skeleton(const tq::TaskSpec& spec) {
   tq::TaskSpec bones;
   bones.set_complexity(spec.complexity());
   if (spec.has_delivery()) *bones.mutable_delivery() = spec.delivery();
+  if (spec.has_context()) {
+    bones.mutable_context()->set_repository(spec.context().repository());
+    bones.mutable_context()->set_branch(spec.context().branch());
+    bones.mutable_context()->set_base_branch(spec.context().base_branch());
+  }
   if (spec.has_command()) bones.mutable_command();
   if (spec.has_prompt()) bones.mutable_prompt();
   if (spec.has_action()) bones.mutable_action();
@@ -246,6 +256,21 @@ void ToProto(const Judgement& judgement, v1::Judgement& out) {
   }
   out.set_message(judgement.message);
   out.set_cost_micros(judgement.cost_micros);
+}
+
+Judgement FromProto(const v1::Judgement& judgement) {
+  Judgement out;
+  out.state = static_cast<JudgeState>(judgement.state());
+  out.model = judgement.model();
+  out.family = judgement.family();
+  out.author_family = judgement.author_family();
+  out.confidence = judgement.confidence();
+  for (const v1::JudgeIssue& issue : judgement.issues()) {
+    out.issues.push_back({static_cast<Severity>(issue.severity()), issue.where(), issue.description()});
+  }
+  out.message = judgement.message();
+  out.cost_micros = judgement.cost_micros();
+  return out;
 }
 
 void ToProto(const MergeEligibility& merge, v1::MergeEligibility& out) {

@@ -33,6 +33,7 @@ std::vector<Policy> FromStored(const std::vector<StoredPolicy>& policies);
 Policy FromStored(const std::string& body);
 
 void ToProto(const Judgement& judgement, v1::Judgement& out);
+Judgement FromProto(const v1::Judgement& judgement);
 void ToProto(const MergeEligibility& merge, v1::MergeEligibility& out);
 void ToProto(const Calibration& calibration, v1::GetCalibrationResponse& out);
 // With its outcomes; with its report where the record has one that can be read.

@@ -5,7 +5,9 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "libs/base/status_macros.h"
+#include "libs/base/strings.h"
 #include "services/verification/proto_time.h"
 #include "services/verification/verification_convert.h"
 #include "services/verification/verification_errors.h"
@@ -23,6 +25,11 @@ absl::StatusOr<TaskId> TaskOf(const std::string& text) {
   absl::StatusOr<TaskId> task = TaskId::Parse(text);
   if (!task.ok()) return VerificationNotFound(text);
   return task;
+}
+
+// The forge's name is nobody else's.
+std::string SourceOf(std::string_view caller) {
+  return caller == kForgeSource ? absl::StrCat("caller/", ToAbsl(caller)) : std::string(caller);
 }
 
 void ToProto(const StoredPolicy& stored, v1::Policy& out) {
@@ -80,13 +87,17 @@ absl::Status VerificationRecords::Reassess(const v1::ReassessRequest& request, v
   const Assessment assessment = Assess(work, policy);
   ToProto(found, *response.mutable_stored());
   response.mutable_stored()->clear_report();
-  response.set_verdict(static_cast<task_queue::v1::Verdict>(assessment.verdict));
-  response.set_reason(assessment.reason);
-  *response.mutable_findings() = {assessment.findings.begin(), assessment.findings.end()};
+  const bool judge_needed = NeedsJudge(work, policy, assessment);
+  // What a judge said then is not asked again.
+  const Judgement judgement = judge_needed ? FromProto(response.stored().judgement()) : Judgement();
+  const Decision decision = Combine(assessment, judgement, policy);
+  response.set_verdict(static_cast<task_queue::v1::Verdict>(decision.verdict));
+  response.set_reason(decision.reason);
+  *response.mutable_findings() = {decision.findings.begin(), decision.findings.end()};
   ToProto(MayMerge(work, policy, assessment), *response.mutable_merge());
   response.set_policy(NameOf(policy));
   response.set_policy_version(policy.version);
-  response.set_judge_needed(NeedsJudge(work, policy, assessment));
+  response.set_judge_needed(judge_needed);
   return absl::OkStatus();
 }
 
@@ -120,7 +131,7 @@ absl::Status VerificationRecords::RecordOutcome(const v1::RecordOutcomeRequest& 
                                                 v1::RecordOutcomeResponse& response) {
   SY_ASSIGN_OR_RETURN(const TaskId task, TaskOf(request.task_id()));
   SY_RETURN_IF_ERROR(store_.AddMark(task, {.kind = static_cast<OutcomeKind>(request.kind()),
-                                           .source = std::string(source),
+                                           .source = SourceOf(source),
                                            .note = request.note(),
                                            .time = Whole(clock_.Now())}));
   SY_ASSIGN_OR_RETURN(const FoundRecord found, store_.Find(task, 0));

@@ -81,8 +81,14 @@ struct Mark {
   friend bool operator==(const Mark&, const Mark&) = default;
 };
 
+// From a report to its decision.
+inline constexpr absl::Duration kLongestDecision = absl::Hours(24 * 7);
+
 // The source of marks that a forge's pull request gives. Such a mark ends the watch of its task.
 inline constexpr std::string_view kForgeSource = "forge";
+
+// What marks say together: of each source the newest counts, and one bad one is enough.
+Quality QualityOf(const std::vector<Mark>& newest_first);
 
 struct FoundRecord {
   Record record;
@@ -160,8 +166,8 @@ class VerificationStore {
   virtual absl::StatusOr<std::vector<Record>> ListWatched(const TaskId& after, absl::Time since, int limit) = 0;
   // In place of the one of the same kind and source. VERIFICATION_NOT_FOUND.
   virtual absl::Status AddMark(const TaskId& task, const Mark& mark) = 0;
-  // Of what was decided since then. Of each source the newest mark counts, and for the newest generation of a task
-  // only.
+  // Of what was decided since then, and made at most kLongestDecision before. Of each source the newest mark counts,
+  // and for the newest generation of a task only.
   virtual absl::StatusOr<std::vector<CalibrationGroup>> Calibrate(std::string_view project, absl::Time since) = 0;
 
   // Drops at most `limit` finished records that are older, with the marks of tasks of which nothing newer is left; how

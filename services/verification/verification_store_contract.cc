@@ -316,6 +316,20 @@ TEST_P(VerificationStoreContract, AddsUpForCalibration) {
   EXPECT_THAT(store().Calibrate("", now_ + absl::Hours(1)), IsOkAndHolds(IsEmpty()));
 }
 
+TEST_P(VerificationStoreContract, LooksForWhatToAddUpNoFurtherBackThanADecisionTakes) {
+  Add(Judging(1));
+  Add(Judging(2));
+  Record late = Make(1), soon = Make(2);
+  late.decide_time = late.create_time + kLongestDecision + absl::Hours(2);
+  soon.decide_time = soon.create_time + kLongestDecision - absl::Hours(2);
+  SY_ASSERT_OK(store().Decide({late, soon}, now_).status());
+  SY_ASSERT_OK_AND_ASSIGN(const std::vector<CalibrationGroup> groups,
+                          store().Calibrate("", now_ + kLongestDecision - absl::Hours(3)));
+  ASSERT_THAT(groups, SizeIs(1));
+  EXPECT_EQ(groups[0].count, 2);
+  EXPECT_THAT(store().Calibrate("", now_ + kLongestDecision + absl::Hours(1)), IsOkAndHolds(IsEmpty()));
+}
+
 TEST_P(VerificationStoreContract, MarksTheNewestGenerationOnly) {
   Record failed = Make(1, 1);
   failed.verdict = Verdict::kFailed;

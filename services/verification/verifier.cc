@@ -91,14 +91,18 @@ void Verifier::PutBack(const std::vector<WorkKey>& keys) {
 }
 
 absl::Status Verifier::Tick() {
+  absl::Status failure;
+  std::vector<WorkKey> again;
   while (true) {
     const std::vector<WorkKey> keys = TakeSome();
-    if (keys.empty()) return absl::OkStatus();
-    if (const absl::Status status = DecideSome(keys); !status.ok()) {
-      if (IsPassing(status)) PutBack(keys);
-      return status;
-    }
+    if (keys.empty()) break;
+    const std::size_t before = again.size();
+    failure.Update(DecideSome(keys, again));
+    // The task queue or the store is away.
+    if (again.size() - before == keys.size()) break;
   }
+  PutBack(again);
+  return failure;
 }
 
 Record Verifier::Decide(const WorkKey& key, const ReadVerifying& read, const std::vector<Policy>& policies) {
@@ -148,35 +152,52 @@ absl::StatusOr<std::vector<KeptRecord>> Verifier::Add(const std::vector<Record>&
   return some;
 }
 
-absl::Status Verifier::DecideSome(const std::vector<WorkKey>& keys) {
+absl::Status Verifier::DecideSome(const std::vector<WorkKey>& keys, std::vector<WorkKey>& again) {
   const absl::Time begun = deps_.clock.Now();
   const std::vector<absl::StatusOr<ReadVerifying>> reads = deps_.queue.ReadVerifying(keys);
-  SY_ASSIGN_OR_RETURN(const std::vector<StoredPolicy> stored, deps_.store.ListPolicies());
-  const std::vector<Policy> policies = FromStored(stored);
+  const absl::StatusOr<std::vector<StoredPolicy>> stored = deps_.store.ListPolicies();
+  if (!stored.ok()) {
+    if (IsPassing(stored.status())) again.insert(again.end(), keys.begin(), keys.end());
+    return stored.status();
+  }
+  const std::vector<Policy> policies = FromStored(*stored);
   std::vector<Record> records;
   absl::Status failure;
   for (std::size_t i = 0; i < keys.size(); ++i) {
     if (reads[i].ok()) {
       records.push_back(Decide(keys[i], *reads[i], policies));
     } else if (!IsStale(reads[i].status())) {
+      if (IsPassing(reads[i].status())) again.push_back(keys[i]);
       failure.Update(reads[i].status());
     }
   }
   if (records.empty()) return failure;
-  SY_ASSIGN_OR_RETURN(const std::vector<KeptRecord> kept, Add(records));
+  const absl::StatusOr<std::vector<KeptRecord>> kept = Add(records);
+  if (!kept.ok()) {
+    for (const Record& record : records) {
+      if (IsPassing(kept.status())) again.push_back(record.key);
+    }
+    return kept.status();
+  }
   std::vector<Record> told;
   bool judging = false;
-  for (const KeptRecord& one : kept) {
+  for (const KeptRecord& one : *kept) {
     if (one.record.state == RecordState::kJudging) {
       SetJudging(one.record.key, true);
       judging = judging || one.fresh;
     }
-    if (one.record.state != RecordState::kDecided) continue;
+    // The task queue awaits it still, whatever is said of it here: one of the two may be restored from a copy.
+    if (one.record.verdict == Verdict::kNone) continue;
     if (one.fresh) deps_.meter.Decided(one.record);
     if (one.fresh || begun - one.record.create_time >= kOthersTell) told.push_back(one.record);
   }
   if (judging) deps_.wake_sweep();
-  failure.Update(Tell(told));
+  if (const absl::Status status = Tell(told); !status.ok()) {
+    for (const Record& record : told) {
+      if (IsPassing(status)) again.push_back(record.key);
+    }
+    failure.Update(status);
+  }
   deps_.meter.Batch(records.size(), deps_.clock.Now() - begun);
   return failure;
 }
@@ -222,7 +243,9 @@ absl::Status Verifier::Tell(const std::vector<Record>& records) {
 }
 
 absl::StatusOr<bool> Verifier::Sweep() {
+  const absl::Time begun = deps_.clock.Now();
   bool soon = false;
+  absl::Status failure;
   for (int turn = 0; turn < kSweepTurns; ++turn) {
     SY_ASSIGN_OR_RETURN(
         const std::vector<Record> claimed,
@@ -232,13 +255,15 @@ absl::StatusOr<bool> Verifier::Sweep() {
       (record.state == RecordState::kDecided ? decided : judging).push_back(record);
     }
     soon = soon || !judging.empty();
-    absl::Status failure = Tell(decided);
+    failure.Update(Tell(decided));
     failure.Update(Judge(judging));
-    SY_RETURN_IF_ERROR(failure);
     if (claimed.size() < static_cast<std::size_t>(options_.in_flight)) break;
+    // Whoever does not answer is not waited for again and again.
+    if (!failure.ok() && deps_.clock.Now() - begun >= options_.sweep) break;
   }
   SY_ASSIGN_OR_RETURN(const Backlog backlog, deps_.store.CountUnfinished());
   deps_.meter.Unfinished(backlog);
+  SY_RETURN_IF_ERROR(failure);
   return soon || backlog.judging > 0;
 }
 

@@ -47,7 +47,8 @@ class Verifier {
 
   // These await a verdict, as far as the task queue told. Does not block; what finds no room is heard of again.
   void Hear(absl::Span<const WorkKey> keys);
-  // Decides what was heard. What it could not decide for now is tried again by the next call.
+  // Decides what was heard. What it could not decide for now is tried again by the next call, and keeps nothing else
+  // back.
   absl::Status Tick();
   // Looks after what is unfinished: judges, and verdicts that were not told. Whether to come again soon.
   absl::StatusOr<bool> Sweep();
@@ -63,7 +64,8 @@ class Verifier {
   std::vector<WorkKey> TakeSome();
   void SetJudging(const WorkKey& key, bool judging);
   void PutBack(const std::vector<WorkKey>& keys);
-  absl::Status DecideSome(const std::vector<WorkKey>& keys);
+  // Adds to `again` those that another time may do for.
+  absl::Status DecideSome(const std::vector<WorkKey>& keys, std::vector<WorkKey>& again);
   Record Decide(const WorkKey& key, const ReadVerifying& read, const std::vector<Policy>& policies);
   // One at a time when together they cannot be stored.
   absl::StatusOr<std::vector<KeptRecord>> Add(const std::vector<Record>& records);
@@ -82,8 +84,8 @@ class Verifier {
   absl::Status Supersede(const std::vector<Finish>& finishes);
   absl::Status Submit(const std::vector<Record>& records, std::vector<Judged>& judged);
   absl::Status Look(const std::vector<Record>& records, std::vector<Judged>& judged);
-  static Judgement WeighTask(const task_queue::v1::Task& judge, const std::vector<std::string>& families,
-                             const Policy& policy);
+  static Judgement WeighTask(const task_queue::v1::Task& judge, const std::string& author_agent,
+                             const std::vector<std::string>& families, const Policy& policy);
   absl::Status Close(const std::vector<Judged>& judged);
 
   const Deps deps_;

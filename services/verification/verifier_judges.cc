@@ -7,6 +7,7 @@
 #include "libs/base/log.h"
 #include "libs/base/status.h"
 #include "libs/base/status_macros.h"
+#include "libs/text/model_family.h"
 #include "services/verification/judge_task.h"
 #include "services/verification/proto_time.h"
 #include "services/verification/verifier.h"
@@ -39,6 +40,14 @@ bool IsFinal(tq::TaskState state) {
 bool IsGone(const absl::Status& status) {
   const std::string reason = ReasonOf(status);
   return reason == "STALE_GENERATION" || reason == "TASK_NOT_FOUND";
+}
+
+// Whether that agent ended it.
+bool IsBy(const tq::Task& task, const std::string& agent) {
+  const std::string& last = task.agent_id().empty() && task.history_size() > 0
+                                ? task.history(task.history_size() - 1).agent_id()
+                                : task.agent_id();
+  return !agent.empty() && last == agent;
 }
 
 bool Awaits(const tq::Task& task, const WorkKey& key) {
@@ -92,12 +101,17 @@ absl::Status Verifier::Submit(const std::vector<Record>& records, std::vector<Ju
       judged.push_back({record, std::nullopt, "no judge could be asked in time"});
       continue;
     }
-    const absl::StatusOr<TaskId> judge =
-        deps_.queue.Submit(JudgeTask(record.key, *reads[i], *families, record.judge_due));
+    tq::SubmitTaskRequest request = JudgeTask(record.key, *reads[i], *families, record.judge_due);
+    absl::StatusOr<TaskId> judge = deps_.queue.Submit(request);
+    if (ReasonOf(judge.status()) == "REQUEST_ID_REUSED") {
+      // Asked by another version of this service, in other words, whose note of it is lost: nobody can tell its task.
+      request.set_request_id(absl::StrCat(request.request_id(), "/again"));
+      judge = deps_.queue.Submit(request);
+    }
     if (judge.ok()) {
       deps_.meter.JudgeSubmitted();
       failure.Update(deps_.store.SetJudgeTask(record.key, *judge));
-    } else if (IsPassing(judge.status())) {
+    } else if (IsPassing(judge.status()) || ReasonOf(judge.status()) == "REQUEST_ID_REUSED") {
       failure.Update(judge.status());
     } else {
       LogWarning("a judge cannot be asked", {{"task_id", record.key.task.ToString()}, {"status", judge.status()}});
@@ -136,11 +150,22 @@ absl::Status Verifier::Look(const std::vector<Record>& records, std::vector<Judg
   return Supersede(finishes);
 }
 
-Judgement Verifier::WeighTask(const tq::Task& judge, const std::vector<std::string>& families, const Policy& policy) {
+Judgement Verifier::WeighTask(const tq::Task& judge, const std::string& author_agent,
+                              const std::vector<std::string>& families, const Policy& policy) {
   const tq::TaskResult& result = judge.result();
+  const std::string reported(text::ModelFamily(result.usage().model()));
+  const std::string assigned(text::ModelFamily(result.usage().assigned_model()));
   Judgement judgement;
-  if (judge.state() == tq::TASK_STATE_SUCCEEDED) {
+  if (judge.state() == tq::TASK_STATE_SUCCEEDED && !assigned.empty() && !reported.empty() && assigned != reported) {
+    judgement = Unjudged(
+        absl::StrCat("the judge was to be of the family ", assigned, ", and is reported as ", reported), families);
+  } else if (judge.state() == tq::TASK_STATE_SUCCEEDED) {
     judgement = Weigh(ParseJudgeAnswer(result.output()), result.usage().model(), families, policy);
+    // It counts: an executor is believed about what it runs, or nothing that it reports is worth anything. But it is
+    // said.
+    if (IsBy(judge, author_agent) && judgement.message.empty()) {
+      judgement.message = "run by the agent that did the work";
+    }
   } else {
     judgement = Unjudged(absl::StrCat("the judge's task ended as ", tq::TaskState_Name(judge.state()),
                                       judge.failure().reason().empty() ? "" : ", ", judge.failure().reason()),
@@ -173,8 +198,9 @@ absl::Status Verifier::Close(const std::vector<Judged>& judged) {
     const Policy policy = FromStored(judged[i].record.policy);
     const Assessment assessment = Assess(work, policy);
     const std::vector<std::string> families = AuthorFamilies(work).value_or(std::vector<std::string>());
-    const Judgement judgement = judged[i].judge.has_value() ? WeighTask(*judged[i].judge, families, policy)
-                                                            : Unjudged(judged[i].message, families);
+    const Judgement judgement = judged[i].judge.has_value()
+                                    ? WeighTask(*judged[i].judge, reads[i]->task().agent_id(), families, policy)
+                                    : Unjudged(judged[i].message, families);
     const Decision decision = Combine(assessment, judgement, policy);
     Record& record = decided.emplace_back(MakeRecord(
         keys[i], *reads[i],

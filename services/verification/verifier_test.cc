@@ -1,5 +1,6 @@
 #include "services/verification/verifier.h"
 
+#include <algorithm>
 #include <memory>
 
 #include "gmock/gmock.h"
@@ -154,6 +155,53 @@ TEST_F(VerifierTest, TriesAgainWhatFoundTheQueueOrTheStoreAway) {
   EXPECT_EQ(StateOf(key), tq::TASK_STATE_SUCCEEDED);
 }
 
+TEST_F(VerifierTest, DecidesTheOthersWhenOneCannotBeRead) {
+  Verifier small({store_, queue_, clock_, meter_, [] {}, [] {}}, {.in_flight = 2});
+  std::vector<WorkKey> keys;
+  for (int i = 0; i < 5; ++i) keys.push_back(queue_.Await());
+  for (const absl::Status& failure : {absl::UnavailableError("busy"), absl::InternalError("broken")}) {
+    keys.push_back(queue_.Await());
+    std::rotate(keys.begin(), keys.end() - 1, keys.end());
+    int reads = 0;
+    queue_.before = [&](std::string_view call) {
+      return call == "ReadVerifying" && ++reads == 1 ? failure : absl::OkStatus();
+    };
+    small.Hear(keys);
+    EXPECT_FALSE(small.Tick().ok());
+    EXPECT_EQ(StateOf(keys[0]), tq::TASK_STATE_VERIFYING);
+    for (std::size_t i = 1; i < keys.size(); ++i) EXPECT_EQ(StateOf(keys[i]), tq::TASK_STATE_SUCCEEDED) << i;
+    if (absl::IsInternal(failure)) small.Hear({&keys[0], 1});
+    SY_EXPECT_OK(small.Tick());
+    EXPECT_EQ(StateOf(keys[0]), tq::TASK_STATE_SUCCEEDED);
+  }
+}
+
+TEST_F(VerifierTest, SweepsTheOthersWhenOneCannotBeRead) {
+  SetJudge(JudgeRule::kAlways);
+  Verifier small({store_, queue_, clock_, meter_, [] {}, [] {}}, {.in_flight = 2});
+  std::vector<WorkKey> keys;
+  for (int i = 0; i < 5; ++i) keys.push_back(queue_.Await());
+  small.Hear(keys);
+  SY_ASSERT_OK(small.Tick());
+  int reads = 0;
+  queue_.before = [&](std::string_view call) {
+    return call == "ReadVerifying" && ++reads == 1 ? absl::UnavailableError("busy") : absl::OkStatus();
+  };
+  EXPECT_FALSE(small.Sweep().ok());
+  EXPECT_EQ(queue_.judges(), 4);
+}
+
+TEST_F(VerifierTest, TellsAgainWhatATaskQueueOfAnOlderCopyAwaits) {
+  const WorkKey key = queue_.Await();
+  const tq::Task copy = queue_.task(key.task);
+  Decide(key);
+  clock_.Advance(absl::Hours(1));
+  queue_.task(key.task) = copy;
+  Decide(key);
+  EXPECT_EQ(StateOf(key), tq::TASK_STATE_SUCCEEDED);
+  EXPECT_EQ(Get(key).state(), v1::VERIFICATION_STATE_CONCLUDED);
+}
+
 TEST_F(VerifierTest, AsksAJudgeOfAnotherFamilyAndGoesByIt) {
   SetJudge(JudgeRule::kComplex);
   const WorkKey key = queue_.Await();
@@ -233,6 +281,49 @@ TEST_F(VerifierTest, RefusesAJudgeOfTheAuthorsFamilyAndCountsIt) {
   v1::GetCalibrationResponse calibration;
   SY_ASSERT_OK(records_.GetCalibration({}, calibration));
   EXPECT_EQ(calibration.same_family_attempts(), 1);
+}
+
+TEST_F(VerifierTest, SaysWhenTheAuthorsAgentRanTheJudge) {
+  SetJudge(JudgeRule::kAlways);
+  const WorkKey key = queue_.Await(), other = queue_.Await();
+  for (const WorkKey& one : {key, other}) Decide(one);
+  Sweep();
+  queue_.Answer(key, kPassing);
+  queue_.judge_of(key).set_agent_id("agent-1");
+  queue_.Answer(other, kPassing);
+  queue_.judge_of(other).set_agent_id("agent-2");
+  Sweep();
+  EXPECT_EQ(Get(key).judgement().state(), v1::JUDGE_STATE_PASSED);
+  EXPECT_THAT(Get(key).judgement().message(), HasSubstr("the agent that did the work"));
+  EXPECT_EQ(Get(other).judgement().state(), v1::JUDGE_STATE_PASSED);
+  EXPECT_EQ(Get(other).judgement().message(), "");
+}
+
+TEST_F(VerifierTest, BelievesNoJudgeOfAnotherFamilyThanItWasAssigned) {
+  SetJudge(JudgeRule::kAlways);
+  const WorkKey key = queue_.Await();
+  Decide(key);
+  Sweep();
+  queue_.Answer(key, kPassing, "gpt-5");
+  queue_.judge_of(key).mutable_result()->mutable_usage()->set_assigned_model("llama-3.3-70b");
+  Sweep();
+  EXPECT_EQ(Get(key).reason(), "UNJUDGED");
+  EXPECT_THAT(Get(key).judgement().message(), HasSubstr("llama"));
+}
+
+TEST_F(VerifierTest, AsksAgainInItsOwnWordsWhatAnotherVersionAsked) {
+  SetJudge(JudgeRule::kAlways);
+  const WorkKey key = queue_.Await();
+  tq::SubmitTaskRequest before;
+  before.set_request_id("judge/" + key.task.ToString() + "/1");
+  before.mutable_spec()->set_title("in other words");
+  SY_ASSERT_OK(queue_.Submit(before).status());
+  Decide(key);
+  Sweep();
+  EXPECT_EQ(Get(key).state(), v1::VERIFICATION_STATE_JUDGING);
+  EXPECT_EQ(queue_.judges(), 2);
+  EXPECT_NE(Get(key).judgement().task_id(), "");
+  EXPECT_NE(Get(key).judgement().task_id(), queue_.judge_of(key).id());
 }
 
 TEST_F(VerifierTest, StopsWaitingForAJudge) {
@@ -329,6 +420,37 @@ TEST_F(VerifierTest, ReassessesByTheRulesOfTodayAndChangesNothing) {
   EXPECT_EQ(response.stored().reason(), "CHECKS_PASSED");
   EXPECT_FALSE(response.judge_needed());
   EXPECT_EQ(Get(key).reason(), "CHECKS_PASSED");
+}
+
+TEST_F(VerifierTest, ReassessesWithWhatTheJudgeSaid) {
+  SetJudge(JudgeRule::kAlways);
+  const WorkKey key = queue_.Await();
+  Decide(key);
+  Sweep();
+  queue_.Answer(key, kRejecting);
+  Sweep();
+  v1::ReassessRequest request;
+  request.set_task_id(key.task.ToString());
+  v1::ReassessResponse response;
+  SY_ASSERT_OK(records_.Reassess(request, response));
+  EXPECT_EQ(response.verdict(), tq::VERDICT_FAILED);
+  EXPECT_EQ(response.reason(), "JUDGE_REJECTED");
+  EXPECT_TRUE(response.judge_needed());
+  SetJudge(JudgeRule::kNever);
+  SY_ASSERT_OK(records_.Reassess(request, response));
+  EXPECT_EQ(response.reason(), "CHECKS_PASSED") << "of today";
+}
+
+TEST_F(VerifierTest, TakesNobodyForTheForge) {
+  const WorkKey key = queue_.Await();
+  Decide(key);
+  v1::RecordOutcomeRequest request;
+  request.set_task_id(key.task.ToString());
+  request.set_kind(v1::OUTCOME_KIND_MERGED);
+  v1::RecordOutcomeResponse response;
+  SY_ASSERT_OK(records_.RecordOutcome(request, "forge", response));
+  ASSERT_EQ(response.verification().outcomes_size(), 1);
+  EXPECT_EQ(response.verification().outcomes(0).source(), "caller/forge");
 }
 
 // Every call fails from the n-th on, before its effect or after it; then there is another life. Until a life has no

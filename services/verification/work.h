@@ -64,6 +64,8 @@ struct PullRequest {
 
 // What the work did to its repository.
 struct Change {
+  std::string repository;
+  std::string base_branch;
   std::string base_commit;
   std::string head_commit;
   bool pushed = false;
@@ -94,6 +96,11 @@ struct Work {
   Complexity complexity = Complexity::kUnknown;
   // Of the author; kAny without a model.
   Tier tier = Tier::kAny;
+  // The task itself asks for turns of work and checks, by a prompt or an external agent; whatever is reported.
+  bool loops = false;
+  // Where the task wants its work done; empty: it does not say.
+  std::string repository;
+  std::string base_branch;
   // A model worked on it, or should have.
   bool uses_model = false;
   // All that took part, as reported.

@@ -31,7 +31,9 @@ inline Work HonestWork(std::vector<AskedStep> asked) {
   work.project = "web";
   work.complexity = Complexity::kComplex;
   work.tier = Tier::kSmall;
-  work.uses_model = true;
+  work.uses_model = work.loops = true;
+  work.repository = "https://forge.example/a/b";
+  work.base_branch = "main";
   work.models = {"qwen2.5-coder:7b"};
   return work;
 }

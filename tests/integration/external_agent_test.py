@@ -71,6 +71,11 @@ class ExternalAgentTest(LlmTest):
             cls.forge.stop()
             shutil.rmtree(cls.folder)
             raise
+        try:
+            cls.it.add_verification({"sweep": "300ms"})
+        except BaseException:
+            cls.tearDownClass()
+            raise
 
     @classmethod
     def make_repository(cls):
@@ -124,8 +129,7 @@ class ExternalAgentTest(LlmTest):
 
     def test_its_work_is_checked_and_the_report_is_evidence(self):
         task_id = self.external(verification=[{"name": "answer", "file_contains": {"path": "answer.txt", "text": "paint a house"}},
-                                              {"name": "absent", "file_exists": {"path": "absent.txt"}}],
-                                verdict_policy="VERDICT_POLICY_NONE")
+                                              {"name": "absent", "file_exists": {"path": "absent.txt"}}])
         wait_until(lambda: self.state(task_id) in ("SUCCEEDED", "PARTIAL", "DEAD_LETTER"), "its end")
         report = stubs.checks.CheckReport.FromString(self.get(task_id).result.checks)
         statuses = [stubs.checks.StepStatus.Name(step.status) for step in report.steps]
@@ -158,7 +162,7 @@ class ExternalAgentTest(LlmTest):
     def in_repository(self, instruction, **spec):
         return self.external(instruction, title="Answer the question",
                              context={"repository": f"file://{self.remote}", "base_branch": "main"},
-                             delivery={"push": True, "pull_request": True}, verdict_policy="VERDICT_POLICY_NONE", **spec)
+                             delivery={"push": True, "pull_request": True}, **spec)
 
     def pulls_of(self, task_id):
         return [pull for pull in self.forge.pulls.get("acme/app", []) if pull["head"] == f"agent/{task_id}"]

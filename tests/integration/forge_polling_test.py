@@ -83,7 +83,7 @@ class ForgePolling:
     # What tests do.
     def deliver(self, head_of=None, change=None, **delivery):
         """A task whose executor pushed its branch and opened a pull request; its verdict stands."""
-        task = self.submit("true", verification=[TESTS], context=spec.WorkContext(repository="widget"),
+        task = self.submit("true", verification=[TESTS], context=spec.WorkContext(repository=f"file://{self.repository.bare}", base_branch="main"),
                            delivery=spec.Delivery(push=True, pull_request=True, **delivery))
         head = (head_of or self.repository.branch)(f"agent/{task}")
         status, pull = self.forge.answer("POST", f"/repos/{NAME}/pulls", {}, {

@@ -373,7 +373,9 @@ class AllInOneTest(unittest.TestCase):
             found = admin.verification.ListVerifications(task_id=task).verifications
             return found and found[0].judgement.task_id
         asked = wait_until(judge, "a judge", 20)
-        agent.expect(agent.finish(asked, agent.take(asked), output=GOOD, usage=stubs.task.Usage(model="gpt-5")))
+        other = Agent(ledger, agent.scheduler)
+        other.open()
+        other.expect(other.finish(asked, other.take(asked), output=GOOD, usage=stubs.task.Usage(model="gpt-5")))
         wait_until(lambda: admin.tasks.GetTask(task_id=task).task.state == stubs.task.TASK_STATE_SUCCEEDED, "success", 20)
 
 
