@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <map>
+#include <string_view>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -22,6 +23,8 @@ const std::vector<std::string>* ProgramOf(const Check& check) {
   if (const auto* command = std::get_if<CommandSucceeds>(&check)) return &command->argv;
   return nullptr;
 }
+
+constexpr std::string_view kStarved = "not made: the executor was busy until the time for all checks was over";
 
 ProgramRequest ToProgram(const CheckRequest& request, const std::vector<std::string>& argv) {
   ProgramRequest program;
@@ -159,7 +162,9 @@ class Checker::Run final : public RunObserver, public std::enable_shared_from_th
       const absl::Time now = shared_.clock.Now();
       if (ending_ == CheckEnd::kDone && now >= end_) {
         for (; at_ < order_.size(); ++at_) {
-          results_[order_[at_]] = Result(StepStatus::kTimedOut, "the time for all checks was over before this one");
+          results_[order_[at_]] =
+              starved_ ? Result(StepStatus::kError, kStarved)
+                       : Result(StepStatus::kTimedOut, "the time for all checks was over before this one");
         }
       }
       more = ending_ == CheckEnd::kDone && at_ < order_.size();
@@ -178,7 +183,7 @@ class Checker::Run final : public RunObserver, public std::enable_shared_from_th
     } else if (const auto* http = std::get_if<HttpOk>(&step.check)) {
       Ask(at, *http, until);
     } else {
-      LookLater(at, until);
+      LookLater(at);
     }
   }
 
@@ -210,8 +215,20 @@ class Checker::Run final : public RunObserver, public std::enable_shared_from_th
     if (end) EndProgram(started->id);
   }
 
-  void LookLater(std::size_t at, absl::Time until) {
-    const absl::Status queued = shared_.slow.Run([self = shared_from_this(), at, until] {
+  void LookLater(std::size_t at) {
+    const absl::Status queued = shared_.slow.Run([self = shared_from_this(), at] {
+      absl::Time until;
+      bool late = false;
+      {
+        // The step's time begins now: what it waited for others says nothing about the work.
+        MutexLock lock(self->mutex_);
+        const absl::Time now = self->shared_.clock.Now();
+        self->begun_ = now;
+        until = std::min(self->end_, now + self->TimeOf(self->request_.steps[self->order_[at]]));
+        late = now >= self->end_ && self->ending_ == CheckEnd::kDone;
+        self->starved_ = late;
+      }
+      if (late) return self->Done(at, Result(StepStatus::kError, kStarved));
       const Patience patience(self->shared_.clock, until, self->stop_);
       const Limits& limits = self->shared_.limits;
       self->Done(
@@ -321,6 +338,8 @@ class Checker::Run final : public RunObserver, public std::enable_shared_from_th
   http::HttpCallId call_ ABSL_GUARDED_BY(mutex_) = 0;
   CheckEnd ending_ ABSL_GUARDED_BY(mutex_) = CheckEnd::kDone;
   bool kill_ ABSL_GUARDED_BY(mutex_) = false;
+  // The time went by while a step waited for its turn.
+  bool starved_ ABSL_GUARDED_BY(mutex_) = false;
   bool over_ ABSL_GUARDED_BY(mutex_) = false;
 };
 

@@ -1,5 +1,6 @@
 #include "services/executor/checks/check_run.h"
 
+#include <atomic>
 #include <filesystem>
 #include <functional>
 #include <string>
@@ -44,6 +45,24 @@ class LateExecutor final : public Executor {
 
   bool full = false;
   std::vector<std::function<void()>> waiting;
+};
+
+// A look at it takes as long as the test says.
+class SlowChanges final : public ChangeView {
+ public:
+  explicit SlowChanges(testing::FakeClock& clock) : clock_(clock) {}
+  absl::StatusOr<Changes> Look(absl::Duration time, const std::atomic<bool>&) override {
+    clock_.Advance(takes);
+    if (takes > time) return absl::DeadlineExceededError("too slow");
+    Changes changes;
+    changes.paths.push_back({.path = "a"});
+    return changes;
+  }
+
+  absl::Duration takes;
+
+ private:
+  testing::FakeClock& clock_;
 };
 
 class Heard final : public CheckObserver {
@@ -97,14 +116,18 @@ class CheckRunTest : public ::testing::Test {
   }
 
   void Start(std::vector<Step> steps, absl::Duration time = absl::ZeroDuration()) {
-    CheckRequest request{
-        .task_id = "t", .generation = 1, .place = {.folder = folder_.path()}, .steps = std::move(steps), .time = time};
+    CheckRequest request{.task_id = "t",
+                         .generation = 1,
+                         .place = {.folder = folder_.path(), .changes = &changes_},
+                         .steps = std::move(steps),
+                         .time = time};
     heard_.run = checker_.Make(std::move(request), heard_);
     heard_.run->Start();
   }
 
   testing::TempDir folder_;
   testing::FakeClock clock_;
+  SlowChanges changes_{clock_};
   LateExecutor slow_;
   FakeHttp http_;
   Runner runner_;
@@ -139,28 +162,45 @@ TEST_F(CheckRunTest, WithoutStepsItEndsAtOnce) {
 }
 
 TEST_F(CheckRunTest, TellsHowLongEachTook) {
-  Start({Of(FileExists{"a"})});
-  clock_.Advance(absl::Seconds(3));
+  changes_.takes = absl::Seconds(3);
+  Start({Of(DiffNotEmpty{})});
   slow_.RunAll();
   EXPECT_EQ(heard_.results[0].duration, absl::Seconds(3));
 }
 
 TEST_F(CheckRunTest, AStepsTimeEndsItAndTheNextOnesAreMade) {
-  Start({Of(FileExists{"a"}, absl::Seconds(2)), Of(FileExists{"a"})});
-  clock_.Advance(absl::Seconds(3));
+  changes_.takes = absl::Seconds(3);
+  Start({Of(DiffNotEmpty{}, absl::Seconds(2)), Of(FileExists{"a"})});
   slow_.RunAll();
   EXPECT_THAT(heard_.statuses(), ElementsAre(StepStatus::kTimedOut, StepStatus::kPassed));
   EXPECT_EQ(heard_.end, CheckEnd::kDone);
 }
 
 TEST_F(CheckRunTest, TheTimeOfAllEndsTheRest) {
-  Start({Of(FileExists{"a"}), Of(FileExists{"a"}), Of(CommandSucceeds{{"x"}})}, absl::Seconds(10));
-  slow_.RunOne();
-  clock_.Advance(absl::Seconds(11));
+  changes_.takes = absl::Seconds(11);
+  Start({Of(FileExists{"a"}), Of(DiffNotEmpty{}), Of(CommandSucceeds{{"x"}})}, absl::Seconds(10));
   slow_.RunAll();
   EXPECT_THAT(heard_.statuses(), ElementsAre(StepStatus::kPassed, StepStatus::kTimedOut, StepStatus::kTimedOut));
   EXPECT_EQ(heard_.end, CheckEnd::kDone);
   for (const StepResult& result : heard_.results) EXPECT_FALSE(result.evidence.empty());
+}
+
+TEST_F(CheckRunTest, AStepsTimeDoesNotRunWhileItWaitsForItsTurn) {
+  Start({Of(FileExists{"a"}, absl::Seconds(2))});
+  clock_.Advance(absl::Seconds(3));
+  slow_.RunAll();
+  EXPECT_THAT(heard_.statuses(), ElementsAre(StepStatus::kPassed));
+  EXPECT_EQ(heard_.results[0].duration, absl::ZeroDuration());
+}
+
+TEST_F(CheckRunTest, TimeThatOthersTookIsNoFinding) {
+  Start({Of(FileExists{"a"}), Of(FileExists{"a"}), Of(CommandSucceeds{{"x"}})}, absl::Seconds(10));
+  slow_.RunOne();
+  clock_.Advance(absl::Seconds(11));
+  slow_.RunAll();
+  EXPECT_THAT(heard_.statuses(), ElementsAre(StepStatus::kPassed, StepStatus::kError, StepStatus::kError));
+  EXPECT_EQ(heard_.end, CheckEnd::kDone);
+  EXPECT_THAT(heard_.results[1].evidence, HasSubstr("busy"));
 }
 
 TEST_F(CheckRunTest, CancelSkipsTheRest) {

@@ -139,6 +139,23 @@ void Delivery::Begin() {
   Advance(Stage::kBeforePush);
 }
 
+std::optional<Delivery::Stage> Delivery::Confirmed(Stage stage) {
+  switch (stage) {
+    case Stage::kBeforePush:
+      return Stage::kPushing;
+    case Stage::kBeforePullRequest:
+      return Stage::kFinding;
+    case Stage::kBeforeOpening:
+      return Stage::kOpening;
+    case Stage::kBeforeUpdating:
+      return Stage::kUpdating;
+    default:
+      return std::nullopt;
+  }
+}
+
+bool Delivery::ConfirmedLately() const { return deps_.clock.Now() - confirmed_at_ <= limits_.confirmation_holds; }
+
 void Delivery::Advance(Stage stage) {
   attempts_ = 0;
   Enter(stage);
@@ -148,7 +165,7 @@ void Delivery::Enter(Stage stage) {
   stage_ = stage;
   act_at_ = absl::InfiniteFuture();
   ++step_;
-  if (stage == Stage::kBeforePush || stage == Stage::kBeforePullRequest) {
+  if (Confirmed(stage).has_value()) {
     // A question that is asked again within the same wait does not make it longer.
     if (give_up_at_ == absl::InfiniteFuture()) give_up_at_ = deps_.clock.Now() + limits_.confirmation_patience;
     return Do([this] { deps_.events.OnConfirmationWanted(); });
@@ -229,12 +246,13 @@ void Delivery::End(absl::Status status) {
 void Delivery::OnConfirmation(Confirmation confirmation) {
   {
     MutexLock lock(mutex_);
-    const bool asked = stage_ == Stage::kBeforePush || stage_ == Stage::kBeforePullRequest;
+    const std::optional<Stage> next = Confirmed(stage_);
     // It is not asked while it waits to ask again.
-    if (!asked || act_at_ != absl::InfiniteFuture()) return;
+    if (!next.has_value() || act_at_ != absl::InfiniteFuture()) return;
     switch (confirmation) {
       case Confirmation::kCurrent:
-        Enter(stage_ == Stage::kBeforePush ? Stage::kPushing : Stage::kFinding);
+        confirmed_at_ = deps_.clock.Now();
+        Enter(*next);
         break;
       case Confirmation::kStale:
         End(Failed(absl::StatusCode::kAborted, "STALE_GENERATION", "the task was given to someone else meanwhile"));
@@ -290,7 +308,7 @@ void Delivery::AfterFind(absl::StatusOr<std::optional<PullRequest>> found) {
     return forge::MayRetry(found.status()) ? RetryOrEnd(Stage::kBeforePullRequest, found.status())
                                            : End(found.status());
   }
-  if (!found->has_value()) return Enter(Stage::kOpening);
+  if (!found->has_value()) return Enter(ConfirmedLately() ? Stage::kOpening : Stage::kBeforeOpening);
   Found(**found);
 }
 
@@ -307,7 +325,8 @@ void Delivery::Found(const PullRequest& pull) {
                       absl::StrCat(name, " was merged already; what came after is on the branch alone")));
   }
   body_wanted_ = ReplaceStory(pull.body, body_);
-  Advance(body_wanted_ == pull.body ? Stage::kComparing : Stage::kUpdating);
+  if (body_wanted_ == pull.body) return Advance(Stage::kComparing);
+  Enter(ConfirmedLately() ? Stage::kUpdating : Stage::kBeforeUpdating);
 }
 
 void Delivery::AfterOpen(const absl::StatusOr<PullRequest>& opened) {
@@ -332,7 +351,7 @@ void Delivery::AfterOpen(const absl::StatusOr<PullRequest>& opened) {
 
 void Delivery::AfterUpdate(const absl::Status& status) {
   if (status.ok()) return Advance(Stage::kComparing);
-  return forge::MayRetry(status) ? RetryOrEnd(Stage::kUpdating, status) : End(status);
+  return forge::MayRetry(status) ? RetryOrEnd(Stage::kBeforePullRequest, status) : End(status);
 }
 
 void Delivery::AfterCompare(const absl::StatusOr<forge::Comparison>& comparison) {

@@ -56,6 +56,8 @@ struct DeliveryLimits {
   // For a confirmation, each time; asked again when the answer was that nobody knows.
   absl::Duration confirmation_patience = absl::Minutes(2);
   absl::Duration ask_again = absl::Seconds(10);
+  // An older confirmation is asked for anew before the forge is told to change anything.
+  absl::Duration confirmation_holds = absl::Seconds(5);
   // Attempts at each step that may be made again.
   int attempts = 5;
   // Longest wait between two of them, whatever a forge asks for.
@@ -141,7 +143,9 @@ class Delivery : public std::enable_shared_from_this<Delivery> {
     kPushing,
     kBeforePullRequest,
     kFinding,
+    kBeforeOpening,
     kOpening,
+    kBeforeUpdating,
     kUpdating,
     kComparing,
     kEnded,
@@ -149,6 +153,10 @@ class Delivery : public std::enable_shared_from_this<Delivery> {
   using Action = std::function<void()>;
 
   Delivery(DeliveryRequest request, DeliveryDeps deps, DeliveryLimits limits);
+
+  // What a confirmation is asked for, and nothing else.
+  static std::optional<Stage> Confirmed(Stage stage);
+  bool ConfirmedLately() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // What is done without the lock, one at a time and in order, by whichever thread comes first.
   void Do(Action action) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -194,6 +202,7 @@ class Delivery : public std::enable_shared_from_this<Delivery> {
   absl::Time act_at_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteFuture();
   // Of a confirmation.
   absl::Time give_up_at_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteFuture();
+  absl::Time confirmed_at_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
   // A try at opening may have gone through: what is found then is this delivery's own.
   bool opened_perhaps_ ABSL_GUARDED_BY(mutex_) = false;
   std::string body_wanted_ ABSL_GUARDED_BY(mutex_);

@@ -324,6 +324,51 @@ TEST_F(DeliveryTest, ABodyThatCannotBeBroughtUpToDateFailsTheAttempt) {
   EXPECT_EQ(events().result.pull_request->number, 1);
 }
 
+TEST_F(DeliveryTest, EachTryToBringABodyUpToDateIsConfirmedAnew) {
+  Start();
+  Finish();
+  DeliveryRequest request = Request();
+  request.head_commit = std::string(40, 'c');
+  forge_.FailNext("set_body", Unavailable());
+  Start(request);
+  for (int i = 0; i < 1000 && (events().asked < 3 || !events().wanted) && Step(); ++i) {
+  }
+  ASSERT_EQ(events().asked, 3);
+  EXPECT_EQ(forge_.CountOf("set_body"), 1);
+  delivery_->OnConfirmation(Confirmation::kStale);
+  EXPECT_THAT(events().result.status, IsError("STALE_GENERATION"));
+  EXPECT_EQ(forge_.CountOf("set_body"), 1);
+
+  for (int i = 0; i < 10; ++i) forge_.FailNext("set_body", Unavailable());
+  Start(request);
+  EXPECT_THAT(Finish().status, IsError("FORGE_UNAVAILABLE"));
+  EXPECT_EQ(forge_.CountOf("set_body"), 1 + 5);
+}
+
+TEST_F(DeliveryTest, AnOldConfirmationOpensNothing) {
+  Start();
+  StepUntilAsked("find");
+  EXPECT_EQ(events().asked, 2);
+  clock_.Advance(absl::Seconds(20));
+  forge_.DeliverOne();
+  EXPECT_EQ(forge_.CountOf("open"), 0);
+  EXPECT_EQ(events().asked, 3);
+  EXPECT_THAT(Finish().status, IsOk());
+  EXPECT_EQ(forge_.CountOf("find"), 1);
+  EXPECT_THAT(forge_.pulls(), SizeIs(1));
+  // Nor does it change what is there.
+  DeliveryRequest request = Request();
+  request.head_commit = std::string(40, 'c');
+  Start(request);
+  for (int i = 0; i < 1000 && forge_.CountOf("find") < 2 && Step(); ++i) {
+  }
+  clock_.Advance(absl::Seconds(20));
+  forge_.DeliverOne();
+  EXPECT_EQ(events().asked, 3);
+  delivery_->OnConfirmation(Confirmation::kStale);
+  EXPECT_EQ(forge_.CountOf("set_body"), 0);
+}
+
 TEST_F(DeliveryTest, NoSecondOneIsOpenedWhereAPersonClosedTheFirst) {
   Start();
   Finish();

@@ -236,6 +236,11 @@ void Check(const std::string& content, const std::vector<OneBlock>& blocks, cons
     if (verdict.status == BlockStatus::kAlreadyApplied) {
       const bool dense = verdict.rung == Rung::kLeadingBlankLine || verdict.rung == Rung::kBlankLines;
       const Lines& replace = blocks[i].replace;
+      // What was not found is done only when lines stand there that the block alone can have brought.
+      ASSERT_TRUE(!verdict.lines.empty() || std::any_of(replace.begin(), replace.end(), [&](const std::string& line) {
+        return std::none_of(blocks[i].search.begin(), blocks[i].search.end(),
+                            [&](const std::string& searched) { return Left(Right(searched)) == Left(Right(line)); });
+      }));
       ASSERT_EQ((dense ? Find(WithoutBlank(file), WithoutBlank(replace), {}) : Find(file, replace, {})).size(), 1u);
       continue;
     }

@@ -28,6 +28,18 @@ std::size_t LettersIn(std::string_view text) {
   }));
 }
 
+// Lines that mean something and that the other text lacks, blanks around them aside.
+std::vector<std::string_view> TellingBeyond(const LineTable& lines, const LineTable& other) {
+  absl::flat_hash_set<absl::string_view> known;
+  for (std::size_t at = 0; at < other.size(); ++at) known.insert(ToAbsl(other.Reduced(at, Likeness::kStripped)));
+  std::vector<std::string_view> out;
+  for (std::size_t at = 0; at < lines.size(); ++at) {
+    const std::string_view line = lines.Reduced(at, Likeness::kStripped);
+    if (LettersIn(line) >= kTellingLine && !known.contains(ToAbsl(line))) out.push_back(line);
+  }
+  return out;
+}
+
 bool IsBinary(std::string_view text) { return text.find('\0') != std::string_view::npos; }
 
 std::size_t CountLines(std::string_view text) {
@@ -322,6 +334,15 @@ bool FileEdits::AlreadyThere(const Edit& edit, const LineTable& search, const Li
   if (LettersIn(edit.replace) < kTelling || edit.final_newline != FinalNewline::kKeep) return false;
   for (std::size_t at = 0; at < replace.size(); ++at) {
     if (IsElision(replace.Line(at))) return false;
+  }
+  // What is only taken away leaves no trace: that the rest stands there does not say that it was done.
+  if (TellingBeyond(replace, search).empty()) return false;
+  for (const std::string_view gone : TellingBeyond(search, replace)) {
+    if (!table_.MayHold(Likeness::kStripped, HashLine(gone))) continue;
+    if (!room_.looks.Take(table_.size())) return false;
+    for (std::size_t at = 0; at < table_.size(); ++at) {
+      if (table_.Reduced(at, Likeness::kStripped) == gone) return false;
+    }
   }
   return LocateRun(table_, replace, 0, replace.size(), room_.looks).hit == Hit::kOne;
 }

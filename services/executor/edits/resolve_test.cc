@@ -541,6 +541,18 @@ INSTANTIATE_TEST_SUITE_P(
                  Block("a", "    return w + h\n", "    return width * height\n"),
                  Files{{"a", "def area():\n    return width * height\n"}},
                  BlockStatus::kAlreadyApplied},
+        EditCase{
+            "DoesNotTakeADeletionWhoseLinesHaveDriftedForWorkDone",
+            {{"a", "void Run() {\n  Prepare(first);\n  LogAll(first, second);\n}\n\nx\n"}},
+            Block("a", "void Run() {\n  Prepare(first);\n  LogAll(first);\n", "void Run() {\n  Prepare(first);\n") +
+                Block("a", "x\n", "y\n"),
+            {},
+            BlockStatus::kNotFound},
+        EditCase{"DoesNotTakeWhatStandsElsewhereForWorkDone",
+                 {{"a", "int a = Compute(width);\nint b = Compute(height);\nint c = Old(width);\n"}},
+                 Block("a", "int c = Old(width);\nint d = Old(depth);\n", "int b = Compute(height);\n"),
+                 {},
+                 BlockStatus::kNotFound},
         EditCase{"KnowsAnInsertionThatIsThere",
                  {{"a", "import os\nimport json\n\nx\n"}},
                  Block("a", "import os\n", "import os\nimport json\n"),

@@ -182,6 +182,7 @@ absl::Status ExternalBackend::Check(const Work& work) const { return MakePlan(wo
 bool ExternalBackend::ReachesBeyond(const Work& work) const {
   const absl::StatusOr<Plan> plan = MakePlan(work);
   if (!plan.ok()) return false;
+  if (work.repository.push || work.repository.pull_request) return true;
   return Beyond(plan->agent) || (!work.checks.empty() && deps_.checker->ReachesBeyond(ChecksOf(work)));
 }
 

@@ -49,7 +49,7 @@ class ExternalBackend final : public Backend {
   // Besides what Backend says: FAILED_PRECONDITION, reason AGENT_UNKNOWN, MODEL_NOT_TAKEN (the task was routed, and the
   // agent chooses its model itself); UNAVAILABLE, reason PROGRAM_MISSING; what the worktrees and the checks object to.
   absl::Status Check(const Work& work) const override;
-  // With the network, with writable paths of the host, or without a sandbox.
+  // With the network, with writable paths of the host, without a sandbox, or delivered.
   bool ReachesBeyond(const Work& work) const override;
   absl::StatusOr<std::unique_ptr<BackendRun>> Start(const Work& work, BackendSink& sink) override;
   // Says which agents are there. One that is missing is no failure: other work can do without it.

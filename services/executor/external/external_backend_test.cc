@@ -317,6 +317,22 @@ TEST_F(ExternalBackendTest, ItTriesAgainWithWhatFailedWhenTheTaskPermits) {
   EXPECT_EQ(ends([](Work& work) { work.max_iterations = 0; }), " 1") << "no loop was asked for";
 }
 
+TEST_F(ExternalBackendTest, ChecksHaveOnlyWhatIsLeftOfTheAttemptsTime) {
+  if (!HasSandbox()) GTEST_SKIP() << "a check that never ends needs one";
+  Use(Entry("[work]"));
+  Work work = Task();
+  work.limits.time = absl::Seconds(6);
+  work.checks = {{.name = "endless", .check = checks::CommandSucceeds{{"probe", "polite"}}}};
+  CollectingSink sink;
+  const Evidence evidence = Run(work, sink);
+  verification::v1::CheckReport report;
+  ASSERT_TRUE(report.ParseFromString(evidence.checks));
+  ASSERT_EQ(report.steps_size(), 1);
+  EXPECT_NE(report.steps(0).status(), verification::v1::STEP_STATUS_PASSED);
+  // The program's own limit is a minute.
+  EXPECT_LT(report.steps(0).duration().seconds(), 30);
+}
+
 TEST_F(ExternalBackendTest, ManyRunAtOnce) {
   Use(Entry("[work]"));
   std::vector<std::unique_ptr<CollectingSink>> sinks;

@@ -1,6 +1,7 @@
 // What follows an agent's work: commit, checks, delivery, and the account of it all.
 #include <algorithm>
 #include <utility>
+#include <variant>
 
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/util/time_util.h"
@@ -13,6 +14,7 @@
 #include "services/executor/delivery/delivery_report.h"
 #include "services/executor/delivery/worktree_pusher.h"
 #include "services/executor/external/external_run.h"
+#include "services/executor/external/secret_mask.h"
 
 namespace switchyard::executor::external {
 namespace {
@@ -28,12 +30,22 @@ constexpr std::size_t kSummaryBytes = 1'000;
 constexpr std::size_t kStateBytes = 12 * 1024;
 constexpr std::size_t kMostPaths = 200;
 constexpr std::size_t kPathBytes = 1024;
+constexpr std::size_t kReadBytes = std::size_t{1} << 20;
+// Of a file of the base.
+constexpr std::size_t kMostBefore = std::size_t{64} << 20;
+// Looking at the little that is left to look at takes this.
+constexpr absl::Duration kLeastForChecks = absl::Seconds(1);
 
 std::string Line(std::string_view text, std::size_t bytes) {
   std::string line = text::ReplaceInvalidUtf8(text);
   std::replace_if(
       line.begin(), line.end(), [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 0x7f; }, ' ');
   return std::string(text::TruncateUtf8(line, bytes));
+}
+
+bool RunsProgram(const checks::Step& step) {
+  return std::holds_alternative<checks::TestPasses>(step.check) ||
+         std::holds_alternative<checks::CommandSucceeds>(step.check);
 }
 
 std::int64_t Sum(const std::vector<checks::ChangedPath>& paths, std::int64_t checks::ChangedPath::*field) {
@@ -54,10 +66,11 @@ class ExternalRun::CheckEvents final : public checks::CheckObserver {
   explicit CheckEvents(ExternalRun& run) : run_(run) {}
 
   void OnStep(int step, const checks::StepResult& result) override {
-    StepNews news{.step = step,
-                  .passed = result.status == checks::StepStatus::kPassed,
-                  .message = std::string(text::TruncateUtf8(result.evidence, 1024))};
-    run_.mailbox_.Post([this, news = std::move(news)]() mutable { run_.sink_.OnStep(std::move(news)); });
+    StepNews news{.step = step, .passed = result.status == checks::StepStatus::kPassed, .message = result.evidence};
+    run_.mailbox_.Post([this, news = std::move(news)]() mutable {
+      news.message = std::string(text::TruncateUtf8(run_.output_->mask().Mask(news.message), 1024));
+      run_.sink_.OnStep(std::move(news));
+    });
   }
   void OnLog(LogChunk chunk) override {
     const bool gap = std::exchange(lost_, false) || chunk.dropped_before > 0;
@@ -71,6 +84,10 @@ class ExternalRun::CheckEvents final : public checks::CheckObserver {
   void OnEnded(checks::CheckEnd, std::vector<checks::StepResult> results) override {
     run_.mailbox_.Post([this, results = std::move(results)]() mutable {
       run_.results_ = std::move(results);
+      for (checks::StepResult& result : run_.results_) {
+        result.evidence = run_.output_->mask().Mask(result.evidence);
+        for (auto& [name, fact] : result.facts) fact = run_.output_->mask().Mask(fact);
+      }
       ended_ = true;
     });
   }
@@ -106,11 +123,52 @@ class ExternalRun::DeliveryLink final : public Executor, public delivery::Delive
   ExternalRun& run_;
 };
 
+bool ExternalRun::HoldsCredential(const checks::Folder& folder, const std::string& path) const {
+  const std::string& secret = values_.credential;
+  if (path.find(secret) != std::string::npos) return true;
+  if (const absl::StatusOr<std::string> link = folder.LinkAt(path); link.ok()) {
+    return link->find(secret) != std::string::npos;
+  }
+  // What cannot be opened cannot be committed either.
+  absl::StatusOr<checks::OpenFile> file = folder.OpenAt(path, /*follow=*/false);
+  if (!file.ok()) return false;
+  std::string text;
+  for (;;) {
+    const absl::StatusOr<std::size_t> size = file->Read(kReadBytes, text);
+    if (!size.ok() || *size == 0) return false;
+    if (text.find(secret) != std::string::npos) return true;
+    // It may begin in one piece and end in the next.
+    text.erase(0, text.size() - std::min(text.size(), secret.size() - 1));
+  }
+}
+
+ExternalRun::MaybeEnding ExternalRun::LookForCredential() {
+  if (values_.credential.size() < SecretMask::kLeast) return std::nullopt;
+  const absl::StatusOr<checks::Changes> changes = worktree_->changes().Look(kLookAtChanges, stop_);
+  if (!changes.ok()) return FailedBy(changes.status());
+  const absl::StatusOr<checks::Folder> folder = checks::Folder::Open(workspace_);
+  if (!folder.ok()) return FailedBy(folder.status());
+  for (const checks::ChangedPath& change : changes->paths) {
+    if (change.kind == checks::ChangedPath::Kind::kDeleted || !HoldsCredential(*folder, change.path)) continue;
+    const std::optional<std::string> before = worktree_->changes().Before(change.path, kMostBefore);
+    if (before.has_value() && before->find(values_.credential) != std::string::npos) continue;
+    return Ending{.outcome = Outcome::kFailed,
+                  .reason = kCredentialInChanges,
+                  .message = absl::StrCat("the agent wrote its credential into ",
+                                          text::Redact(output_->mask().Mask(Line(change.path, kPathBytes)))),
+                  .executor_fault = false,
+                  .permanent = false};
+  }
+  return std::nullopt;
+}
+
 ExternalRun::MaybeEnding ExternalRun::Keep() {
   if (worktree_ == nullptr) return std::nullopt;
   EnterPhase(WorkPhase::kApplying);
+  if (MaybeEnding ending = LookForCredential(); ending.has_value()) return ending;
   const std::string& title = work_.repository.title.empty() ? work_.external.instruction : work_.repository.title;
-  const std::string subject = Line(std::string_view(title).substr(0, title.find('\n')), 72);
+  const std::string first(std::string_view(title).substr(0, title.find('\n')));
+  const std::string subject = Line(text::Redact(output_->mask().Mask(first)), 72);
   const absl::StatusOr<repository::Commitment> made = worktree_->Commit(
       absl::StrCat(subject.empty() ? work_.task_id : subject, "\n\nBy ", agent_.name(), " with ", model_, "."), stop_);
   if (!made.ok()) return FailedBy(made.status());
@@ -127,12 +185,20 @@ ExternalRun::MaybeEnding ExternalRun::Keep() {
 ExternalRun::MaybeEnding ExternalRun::Check() {
   if (work_.checks.empty()) return std::nullopt;
   EnterPhase(WorkPhase::kVerifying);
+  // What tests leave behind is not the work's.
+  std::optional<repository::Snapshot> before;
+  if (worktree_ != nullptr && std::any_of(work_.checks.begin(), work_.checks.end(), RunsProgram)) {
+    absl::StatusOr<repository::Snapshot> saved = worktree_->Save(stop_);
+    if (!saved.ok()) return FailedBy(saved.status());
+    before = *std::move(saved);
+  }
   CheckEvents events(*this);
   checks::CheckRequest request{.task_id = work_.task_id, .generation = work_.generation};
   request.place.folder = workspace_;
   if (worktree_ != nullptr) request.place.changes = &worktree_->changes();
   request.steps = work_.checks;
-  request.time = work_.checks_time;
+  const absl::Duration left = std::max(TimeLeft(), kLeastForChecks);
+  request.time = work_.checks_time > absl::ZeroDuration() ? std::min(work_.checks_time, left) : left;
   request.network = work_.network;
   request.inside_only = work_.inside_only;
   const std::unique_ptr<checks::CheckRun> run = deps_.checker->Make(std::move(request), events);
@@ -149,6 +215,10 @@ ExternalRun::MaybeEnding ExternalRun::Check() {
       run->Kill();
     }
     asked = interruption;
+  }
+  if (MaybeEnding ending = Interrupted(); ending.has_value()) return ending;
+  if (before.has_value()) {
+    if (const absl::Status status = worktree_->Restore(*before, stop_); !status.ok()) return FailedBy(status);
   }
   return std::nullopt;
 }

@@ -75,6 +75,10 @@ elif mode == "leak":
     say("the key is " + os.environ["AGENT_KEY"])
     say("and again " + os.environ["AGENT_KEY"], sys.stderr)
     say(json.dumps({"result": "key " + os.environ["AGENT_KEY"]}))
+elif mode == "spill":
+    say("model: " + model)
+    with open("made.txt", "w") as file:
+        file.write("x" * (1 << 20) + os.environ["AGENT_KEY"])
 elif mode == "stubborn":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     say("model: " + model)

@@ -14,6 +14,7 @@ using ::switchyard::testing::IsError;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 struct Played {
   std::string folder;
@@ -53,8 +54,14 @@ class PlayedWorktree final : public repository::Worktree, public checks::ChangeV
   absl::StatusOr<repository::DiffText> Diff(std::size_t, const repository::Stop&) override {
     return repository::DiffText{.text = "+by the agent\n", .cut = false};
   }
-  absl::StatusOr<repository::Snapshot> Save(const repository::Stop&) override { return absl::InternalError("unused"); }
-  absl::Status Restore(const repository::Snapshot&, const repository::Stop&) override { return absl::OkStatus(); }
+  absl::StatusOr<repository::Snapshot> Save(const repository::Stop&) override {
+    played_.calls.push_back("save");
+    return repository::Snapshot{.tree = "before"};
+  }
+  absl::Status Restore(const repository::Snapshot& snapshot, const repository::Stop&) override {
+    played_.calls.push_back("restore " + snapshot.tree);
+    return absl::OkStatus();
+  }
   absl::StatusOr<repository::Standing> Compare(bool, const repository::Stop&) override {
     return absl::InternalError("unused");
   }
@@ -219,6 +226,53 @@ TEST_F(ExternalRepositoryTest, WhatGitRefusesIsTheAttemptsFailure) {
   const Evidence evidence = Try(RepositoryTask(true));
   EXPECT_EQ(evidence.reason, "PUSH_REJECTED");
   EXPECT_EQ(played_.calls.back(), "keep");
+}
+
+TEST_F(ExternalRepositoryTest, ItsCredentialIsNeverCommitted) {
+  credentials_ = Policy({"env:KEY https://api.example/v1"});
+  const std::string more =
+      "  environment: {SCRATCH: '{scratch}', AGENT_KEY: '{credential}', MODEL: '{model}'}\n"
+      "  model: {name: own-model, url: 'https://api.example/v1', credential: 'env:KEY'}\n";
+  Use(Entry("[spill]", more));
+  const Evidence evidence = Try(RepositoryTask(true));
+  EXPECT_EQ(evidence.outcome, Outcome::kFailed);
+  EXPECT_EQ(evidence.reason, "CREDENTIAL_IN_CHANGES") << evidence.message;
+  EXPECT_THAT(evidence.message, HasSubstr("made.txt"));
+  EXPECT_FALSE(evidence.executor_fault);
+  EXPECT_THAT(played_.calls, ElementsAre("remove")) << "nobody goes on with it";
+
+  // Nor told: not by what checks found, not by the title.
+  played_.calls.clear();
+  Use(Entry("[work]", more));
+  Work work = RepositoryTask(false);
+  work.max_iterations = 2;
+  work.repository.title = "Use value-of-KEY and password=hunter2hunter2";
+  work.checks = {{.name = "key", .check = checks::FileContains{.path = "value-of-KEY", .text = "x"}}};
+  const Evidence told = Try(work);
+  EXPECT_THAT(played_.calls, ElementsAre("commit", "commit", "keep")) << told.reason << ": " << told.message;
+  EXPECT_THAT(played_.message, Not(HasSubstr("value-of-KEY")));
+  EXPECT_THAT(played_.message, Not(HasSubstr("hunter2hunter2")));
+  verification::v1::CheckReport report;
+  ASSERT_TRUE(report.ParseFromString(told.checks));
+  ASSERT_EQ(report.steps_size(), 1);
+  EXPECT_THAT(report.steps(0).evidence(), Not(HasSubstr("value-of-KEY")));
+  for (const verification::v1::Iteration& turn : report.iterations()) {
+    EXPECT_THAT(turn.feedback(), Not(HasSubstr("value-of-KEY")));
+  }
+}
+
+TEST_F(ExternalRepositoryTest, WhatTestsLeaveBehindIsTakenAway) {
+  Work work = RepositoryTask(false);
+  work.checks = {{.name = "tests", .optional = true, .check = checks::CommandSucceeds{{"probe"}}}};
+  const Evidence evidence = Try(work);
+  EXPECT_EQ(evidence.outcome, Outcome::kSucceeded) << evidence.reason << ": " << evidence.message;
+  EXPECT_THAT(played_.calls, ElementsAre("commit", "save", "restore before", "keep"));
+}
+
+TEST_F(ExternalRepositoryTest, DeliveryReachesBeyond) {
+  if (!sandboxed_) GTEST_SKIP() << "without a sandbox everything does";
+  EXPECT_FALSE(external_->ReachesBeyond(RepositoryTask(false)));
+  EXPECT_TRUE(external_->ReachesBeyond(RepositoryTask(true)));
 }
 
 TEST_F(ExternalRepositoryTest, APullRequestNeedsAForge) {

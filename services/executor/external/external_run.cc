@@ -112,7 +112,9 @@ void ExternalRun::Run() {
   Evidence evidence = MakeEvidence(ending);
   if (worktree_ != nullptr) {
     const bool done = delivered_.has_value() && delivered_->status.ok();
-    worktree_->Release(done ? repository::Release::kRemove : repository::Release::kKeep);
+    // With a credential in it, nobody goes on with it.
+    const bool spoiled = ending.reason == kCredentialInChanges;
+    worktree_->Release(done || spoiled ? repository::Release::kRemove : repository::Release::kKeep);
     worktree_.reset();
   }
   if (own_workspace_) RemoveTree(workspace_);

@@ -15,6 +15,7 @@
 #include "libs/forge/forge_directory.h"
 #include "services/executor/backend.h"
 #include "services/executor/checks/check_run.h"
+#include "services/executor/checks/folder.h"
 #include "services/executor/delivery/delivery.h"
 #include "services/executor/external/agent_spec.h"
 #include "services/executor/external/mailbox.h"
@@ -28,6 +29,9 @@
 #include "switchyard/verification/v1/checks.pb.h"
 
 namespace switchyard::executor::external {
+
+// Reason of an attempt whose changes hold the agent's credential.
+inline constexpr const char* kCredentialInChanges = "CREDENTIAL_IN_CHANGES";
 
 // What runs borrow; all of it outlives them.
 struct ExternalDeps {
@@ -87,6 +91,7 @@ class ExternalRun final {
   bool GoesOn();
   absl::StatusOr<std::string> ComposeFor(const std::string& feedback);
   std::string Feedback() const;
+  // Of the attempt's: agent, checks and all between.
   absl::Duration TimeLeft() const;
   MaybeEnding Prepare();
   MaybeEnding PrepareScratch();
@@ -103,6 +108,9 @@ class ExternalRun final {
   MaybeEnding AfterWork(const Program& program);
   void Collect();
   MaybeEnding Keep();
+  // Whether the work would hand on the agent's credential.
+  MaybeEnding LookForCredential();
+  bool HoldsCredential(const checks::Folder& folder, const std::string& path) const;
   MaybeEnding Check();
   MaybeEnding Deliver();
 

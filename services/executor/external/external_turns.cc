@@ -66,7 +66,7 @@ std::string ExternalRun::Feedback() const {
 
 absl::Duration ExternalRun::TimeLeft() const {
   const Limits limits = Merge(deps_.programs.limits(), rule_.limits, work_.limits.time);
-  return std::max(limits.time - worked_, absl::Milliseconds(1));
+  return std::max(limits.time - (deps_.clock.Now() - begun_), absl::Milliseconds(1));
 }
 
 bool ExternalRun::GoesOn() {

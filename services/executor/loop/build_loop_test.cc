@@ -208,13 +208,16 @@ TEST_F(BuildLoopTest, WorksInAFolderOfItsOwnWithoutARepository) {
 }
 
 TEST_F(BuildLoopTest, AsksAgainAfterAnAnswerThatWasCutOff) {
-  FakeAnswer cut = Says("src/a.txt\n```\n<<<<<<< SEARCH\nthr");
+  // What is whole of it is not made either.
+  FakeAnswer cut = Says(Change("two", "cut off") + "src/a.txt\n```\n<<<<<<< SEARCH\nthr");
   cut.chunks[0].replace(cut.chunks[0].find("\"stop\""), 6, "\"length\"");
   Script({cut, Says(Change("three", "four"))});
   const CheckReport report = ReportOf(Do(MakeWork()));
   EXPECT_EQ(report.loop_end(), "PASSED") << sink_->text();
   ASSERT_EQ(report.iterations_size(), 2);
   EXPECT_EQ(report.iterations(0).failed_at(), "GENERATE");
+  EXPECT_EQ(report.iterations(0).files_changed(), 0);
+  EXPECT_EQ(InBranch("t1", "src/a.txt"), "one\ntwo\nfour\n");
 }
 
 TEST_F(BuildLoopTest, PassesOnWhatTheEndpointDoes) {
@@ -236,6 +239,102 @@ TEST_F(BuildLoopTest, LetsNoModelRewriteWhatItHasNotSeen) {
   ASSERT_EQ(report.iterations_size(), 1);
   EXPECT_EQ(report.iterations(0).failed_at(), "APPLY");
   EXPECT_EQ(InBranch("t1", "large.txt"), large);
+}
+
+TEST_F(BuildLoopTest, LetsNoModelRewriteWhatItHasNotSeenByAnotherName) {
+  std::string large;
+  std::string other;
+  for (int i = 0; i < 20'000; ++i) absl::StrAppend(&large, "line ", i, "\n");
+  for (int i = 0; i < 6'000; ++i) absl::StrAppend(&other, "o", i, "\n");
+  PeopleWrite("large.txt", large);
+  PeoplePush("large");
+  Work work = MakeWork();
+  work.max_iterations = 1;
+  Script({Says("RENAME FILE: large.txt -> moved.txt\n\nmoved.txt\n```\n" + other + "```\n")});
+  const CheckReport report = ReportOf(Do(work));
+  ASSERT_EQ(report.iterations_size(), 1);
+  EXPECT_EQ(report.iterations(0).failed_at(), "APPLY");
+  EXPECT_THAT(report.iterations(0).feedback(), HasSubstr("you have not seen all of them"));
+  EXPECT_EQ(InBranch("t1", "large.txt"), large);
+}
+
+TEST_F(BuildLoopTest, RefusesChangesThatNoCommitWouldHold) {
+  PeopleWrite(".gitignore", "*.log\n");
+  PeoplePush("ignore");
+  Work work = MakeWork();
+  work.checks.push_back(LoopFixture::Contains("notes.log", "four"));
+  Script({Says(Change("three", "four") + "notes.log\n```\nfour\n```\n"),
+          // Ignored only by the same answer, and back to what the base has.
+          Says(Change("three", "four") + "new.tmp\n```\nfour\n```\n" + Block(".gitignore", "*.log\n", "*.tmp\n")),
+          Says(Change("three", "four"))});
+  const CheckReport report = ReportOf(Do(work));
+  ASSERT_EQ(report.iterations_size(), 3) << sink_->text();
+  EXPECT_EQ(report.iterations(0).failed_at(), "APPLY");
+  EXPECT_THAT(report.iterations(0).feedback(), AllOf(HasSubstr("notes.log"), HasSubstr(".gitignore")));
+  EXPECT_EQ(report.iterations(1).failed_at(), "APPLY");
+  EXPECT_THAT(report.iterations(1).feedback(), HasSubstr("new.tmp"));
+  EXPECT_EQ(report.iterations(2).failed_at(), "VERIFY");
+  EXPECT_THAT(report.change().paths(), ElementsAre("src/a.txt"));
+  EXPECT_EQ(InBranch("t1", "notes.log"), "");
+  EXPECT_EQ(InBranch("t1", ".gitignore"), "*.log\n");
+}
+
+TEST_F(BuildLoopTest, TakesAFileThatIsAgainAsTheBaseHasIt) {
+  Work work = MakeWork();
+  work.checks = {LoopFixture::Contains("src/a.txt", "three"), LoopFixture::Contains("README", "four")};
+  Script({Says(Change("three", "tree")), Says(Change("tree", "three") + Block("README", "hello\n", "four\n"))});
+  const CheckReport report = ReportOf(Do(work));
+  EXPECT_EQ(report.loop_end(), "PASSED") << sink_->text();
+  EXPECT_EQ(report.iterations_size(), 2);
+}
+
+TEST_F(BuildLoopTest, MakesNoCallThatTheRestOfTheMoneyDoesNotPayFor) {
+  routing_.mutable_endpoint()->set_free(false);
+  routing_.mutable_endpoint()->mutable_rates()->set_input(3'000'000);
+  routing_.mutable_endpoint()->mutable_rates()->set_output(15'000'000);
+  Work work = MakeWork();
+  work.max_cost_micros = 50;
+  const Evidence evidence = Do(work);
+  EXPECT_THAT(http_.requests(), IsEmpty());
+  EXPECT_EQ(evidence.outcome, Outcome::kFailed);
+  EXPECT_EQ(evidence.reason, "COST_LIMIT");
+  EXPECT_EQ(ReportOf(evidence).loop_end(), "COST_LIMIT");
+  EXPECT_EQ(ReportOf(evidence).iterations_size(), 0);
+}
+
+TEST_F(BuildLoopTest, CallsNothingThatTheMoneyEndsTooLargeForTheModel) {
+  routing_.mutable_endpoint()->set_free(false);
+  routing_.mutable_endpoint()->mutable_rates()->set_input(3'000'000);
+  routing_.mutable_endpoint()->mutable_rates()->set_output(15'000'000);
+  Work work = MakeWork();
+  std::set<std::string> reasons;
+  for (std::int64_t cost = 2'000; cost <= 9'500; cost += 500) {
+    work.task_id = absl::StrCat("t", cost);
+    work.max_cost_micros = cost;
+    work.max_iterations = 1;
+    reasons.insert(Do(work).reason);
+  }
+  EXPECT_THAT(reasons, ElementsAre("", "COST_LIMIT"));
+}
+
+TEST_F(BuildLoopTest, BoundsAnAnswerByTheRestOfTheMoney) {
+  routing_.mutable_endpoint()->set_free(false);
+  routing_.mutable_endpoint()->mutable_rates()->set_input(3'000'000);
+  routing_.mutable_endpoint()->mutable_rates()->set_output(15'000'000);
+  Work work = MakeWork();
+  work.max_cost_micros = 30'000;
+  Script({Says(Change("three", "tree"), 1'000, 1'700)});
+  const CheckReport report = ReportOf(Do(work));
+  // 28'500 are spent; 100 tokens out, and none in, would be left.
+  EXPECT_EQ(report.loop_end(), "COST_LIMIT") << sink_->text();
+  ASSERT_THAT(http_.requests(), SizeIs(1));
+  const std::optional<models::Json> body = models::ParseJson(http_.requests()[0].body);
+  ASSERT_TRUE(body.has_value());
+  const int most = body->at("options").at("num_predict").get<int>();
+  EXPECT_GT(most, 1'000);
+  EXPECT_LT(most, 2'000);
+  EXPECT_EQ(report.iterations_size(), 1);
+  EXPECT_EQ(report.steps_size(), 1);
 }
 
 // ---- Another tier.
@@ -299,6 +398,19 @@ TEST_F(BuildLoopTest, CanBeCancelledWhileItPrepares) {
   loop_->Stop();
 }
 
+TEST_F(BuildLoopTest, EndsWithTheTimeWhateverBlocks) {
+  HeldWorktrees held;
+  Rebuild(&held);
+  Begin(MakeWork());
+  ASSERT_TRUE(sink_->WaitForPhase(WorkPhase::kWorkspace));
+  clock_.Advance(settings_.time);
+  loop_->Tick();
+  const Evidence evidence = sink_->Wait();
+  EXPECT_EQ(evidence.outcome, Outcome::kTimedOut);
+  EXPECT_EQ(evidence.reason, "RUN_TIMEOUT");
+  loop_->Stop();
+}
+
 TEST_F(BuildLoopTest, CanBeCancelledWhileTheModelAnswers) {
   Script({Hangs()});
   Begin(MakeWork());
@@ -358,7 +470,8 @@ TEST_F(BuildLoopTest, EndsWithTheTimeWhenNothingWasReached) {
   work.limits.time = absl::Minutes(10);
   Begin(work);
   ASSERT_TRUE(sink_->WaitForPhase(WorkPhase::kLoading));
-  clock_.Advance(absl::Minutes(10));
+  // A tenth is kept for what comes behind the loop.
+  clock_.Advance(absl::Minutes(9) + absl::Seconds(30));
   const Evidence evidence = sink_->Wait();
   EXPECT_EQ(evidence.outcome, Outcome::kTimedOut);
   EXPECT_EQ(evidence.reason, "RUN_TIMEOUT");
@@ -372,7 +485,7 @@ TEST_F(BuildLoopTest, KeepsWhatWasReachedWhenTheTimeEnds) {
   Begin(work);
   ASSERT_TRUE(sink_->WaitForText("iteration 1 of 3: 1 of 2 checks failed"));
   // The clock is looked at once the second call hangs, or before it is made.
-  clock_.Advance(absl::Hours(1));
+  clock_.Advance(settings_.time - absl::Seconds(30));
   const Evidence evidence = sink_->Wait();
   EXPECT_EQ(evidence.outcome, Outcome::kSucceeded) << evidence.reason;
   EXPECT_EQ(ReportOf(evidence).loop_end(), "TIME_LIMIT");
@@ -401,6 +514,29 @@ TEST_F(BuildLoopTest, GoesOnWithWhatAnEarlierAttemptLeft) {
   EXPECT_THAT(sink_->text(),
               AllOf(HasSubstr("goes on with branch agent/t1"), HasSubstr("what an earlier attempt left")));
   EXPECT_EQ(InBranch("t1", "src/a.txt"), "one\ntwo\nfour five\n");
+}
+
+TEST_F(BuildLoopTest, DropsWhatAnEarlierAttemptLeftHalfDone) {
+  PeopleWrite(".gitignore", "*.log\n");
+  PeoplePush("ignore");
+  Work work = MakeWork();
+  Script({Says(Change("three", "four"))});
+  EXPECT_EQ(Do(work).outcome, Outcome::kSucceeded);
+  {
+    const std::unique_ptr<repository::Worktree> worktree = RepositoryTest::Prepare(*worktrees_, "t1");
+    ASSERT_NE(worktree, nullptr);
+    Write(*worktree, "src/a.txt", "half of four");
+    Write(*worktree, "left/by/tests", "x");
+    Write(*worktree, "old.log", "x");
+  }
+  work.generation = 4;
+  const Evidence evidence = Do(work);
+  EXPECT_EQ(ReportOf(evidence).loop_end(), "PASSED") << sink_->text();
+  EXPECT_EQ(ReportOf(evidence).iterations_size(), 0);
+  EXPECT_THAT(ReportOf(evidence).change().paths(), ElementsAre("src/a.txt"));
+  EXPECT_EQ(InBranch("t1", "src/a.txt"), "one\ntwo\nfour\n");
+  EXPECT_EQ(InBranch("t1", "left/by/tests"), "");
+  EXPECT_EQ(InBranch("t1", "old.log"), "");
 }
 
 TEST_F(BuildLoopTest, AsksNoModelWhenTheEarlierAttemptHadPassed) {

@@ -10,6 +10,7 @@
 #include "libs/base/status.h"
 #include "libs/base/strings.h"
 #include "libs/text/redact.h"
+#include "libs/text/token_estimate.h"
 #include "libs/text/utf8.h"
 #include "services/executor/delivery/delivery_config.h"
 #include "services/executor/edits/instructions.h"
@@ -35,6 +36,9 @@ constexpr std::size_t kMostTurns = 2;
 // Of a file that is not shown whole: too many to be written anew.
 constexpr std::size_t kManyLines = 1'000'000;
 constexpr std::size_t kMostAnswer = 48 * 1024;
+// Fewer hold no change.
+constexpr std::int64_t kLeastAnswerTokens = 64;
+constexpr std::int64_t kMillion = 1'000'000;
 
 edits::Strength StrengthOf(const std::string& routing) {
   router::v1::Routing message;
@@ -91,10 +95,18 @@ void BuildRun::Interrupt(Interruption interruption) {
   mailbox_->Wake();
 }
 
+void BuildRun::Tick() {
+  narrator_.Tick();
+  if (!delivering_.load() && deps_.clock.Now() >= deadline_) Interrupt(kOverdue);
+}
+
 BuildRun::MaybeEnding BuildRun::Interrupted() const {
   switch (interruption_.load()) {
     case kNone:
       return std::nullopt;
+    case kOverdue:
+      return Ending{
+          .outcome = Outcome::kTimedOut, .reason = "RUN_TIMEOUT", .message = "the time of the attempt is over"};
     case kStop:
       return Ending{.outcome = Outcome::kCancelled, .reason = "EXECUTOR_STOPPED", .message = "the executor stopped"};
     default:
@@ -219,7 +231,11 @@ BuildRun::MaybeEnding BuildRun::Prepare() {
   absl::StatusOr<edits::WorkspaceFiles> files = edits::WorkspaceFiles::Open(site_->folder());
   if (!files.ok()) return FailedBy(files.status());
   files_.emplace(*std::move(files));
-  if (resumed_) files_->RemoveLeftovers();
+  if (resumed_) {
+    files_->RemoveLeftovers();
+    // Beyond the last commit lies only what an end interrupted: half an edit, or what tests wrote.
+    if (const absl::Status status = site_->Reset(stop_); !status.ok()) return FailedBy(status);
+  }
   const absl::StatusOr<int> saved = site_->Save(stop_);
   if (!saved.ok()) return FailedBy(saved.status());
   current_ = before_ = *saved;
@@ -314,6 +330,40 @@ void BuildRun::TakeRouting(std::string routing) {
   core_->SetMayAsk(route_.has_next);
 }
 
+bool BuildRun::BoundCall(std::int64_t& max_tokens) const {
+  const TurnUsage& used = core_->used();
+  max_tokens = 0;
+  if (work_.prompt.max_tokens > 0) {
+    max_tokens = std::max<std::int64_t>(work_.prompt.max_tokens - used.input_tokens - used.output_tokens, 1);
+  }
+  if (work_.max_cost_micros <= 0) return true;
+  std::int64_t input = text::EstimateTokens(opening_->system).upper +
+                       text::EstimateTokens(opening_->instruction).upper +
+                       text::EstimateTokens(absl::StrJoin(opening_->success_criteria, "\n")).upper;
+  for (const auto& [name, text] : opening_->data) input += text::EstimateTokens(text).upper;
+  for (const models::PromptTurn& turn : turns_) {
+    input += text::EstimateTokens(turn.answer).upper + text::EstimateTokens(turn.ask).upper;
+    for (const auto& data : turn.data) input += text::EstimateTokens(data.text).upper;
+  }
+  // What does not fit is left out.
+  if (route_.context_window > 0) input = std::min(input, route_.context_window);
+  const auto cost = [&](std::int64_t output) {
+    return models::CostOf(route_.pricing, {.input = input, .output = output});
+  };
+  const std::optional<std::int64_t> prompt = cost(0);
+  const std::optional<std::int64_t> with_million = cost(kMillion);
+  // Of unknown cost: it is the last one.
+  if (!prompt.has_value() || !with_million.has_value()) return true;
+  const std::int64_t left = std::min(work_.max_cost_micros - used.cost_micros, kMillion * kMillion) - *prompt;
+  const std::int64_t rate = *with_million - *prompt;
+  if (left < 0) return false;
+  if (rate <= 0) return true;
+  const std::int64_t output = left * kMillion / rate;
+  if (output < kLeastAnswerTokens) return false;
+  max_tokens = max_tokens > 0 ? std::min(max_tokens, input + output) : input + output;
+  return true;
+}
+
 BuildRun::MaybeEnding BuildRun::Generate() {
   if (!opening_.has_value()) Open();
   const absl::Time now = deps_.clock.Now();
@@ -323,11 +373,13 @@ BuildRun::MaybeEnding BuildRun::Generate() {
   turn.routing = routing_;
   turn.limits = work_.limits;
   turn.limits.time = std::max(soft_deadline_ - now, absl::Seconds(1));
-  if (work_.prompt.max_tokens > 0) {
-    const TurnUsage& used = core_->used();
-    turn.prompt.max_tokens =
-        std::max<std::int64_t>(work_.prompt.max_tokens - used.input_tokens - used.output_tokens, 1);
+  if (!BoundCall(turn.prompt.max_tokens)) {
+    narrator_.Note(absl::StrCat(TurnName(), ": what may be spent does not pay for the call"));
+    core_->CostTooHigh();
+    return std::nullopt;
   }
+  const bool by_money = work_.max_cost_micros > 0 && turn.prompt.max_tokens > 0 &&
+                        (route_.context_window <= 0 || turn.prompt.max_tokens < route_.context_window);
   narrator_.Progress(absl::StrCat(TurnName(), ": asks ", route_.model));
   // Kept to the end of the run: the call's thread may still be on its way out of it.
   TurnSink& sink = *sinks_.emplace_back(std::make_unique<TurnSink>(narrator_, mailbox_, TurnName()));
@@ -357,6 +409,11 @@ BuildRun::MaybeEnding BuildRun::Generate() {
     narrator_.Note(absl::StrCat(TurnName(), ": too much for the model's window, tries with less"));
     shrunk_ = true;
     opening_.reset();
+    return std::nullopt;
+  }
+  if (last_call_.reason == "CONTEXT_EXCEEDED" && by_money) {
+    // What is wrapped around the prompt was too much.
+    core_->CostTooHigh();
     return std::nullopt;
   }
   if (OfTheAnswer(last_call_.reason)) {

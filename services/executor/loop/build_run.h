@@ -70,7 +70,7 @@ class BuildRun final {
   // To the end; the sink hears nothing afterwards.
   void Run();
   // At least every few seconds, for signs of life while it blocks.
-  void Tick() { narrator_.Tick(); }
+  void Tick();
   void Cancel() { Interrupt(kCancel); }
   void Kill() { Interrupt(kKill); }
   // The executor ends.
@@ -80,7 +80,8 @@ class BuildRun final {
 
  private:
   // Each beats those before it.
-  enum Interruption { kNone = 0, kCancel, kKill, kStop };
+  // kOverdue: the deadline came while something blocked.
+  enum Interruption { kNone = 0, kOverdue, kCancel, kKill, kStop };
   struct Ending {
     Outcome outcome = Outcome::kSucceeded;
     std::string reason;
@@ -107,6 +108,9 @@ class BuildRun final {
   MaybeEnding Prepare();
   MaybeEnding VerifyWhatIsLeft();
   MaybeEnding Generate();
+  // What the call may take of the tokens, and of the money where the price is known; 0: no limit. False: the money does
+  // not pay for it.
+  bool BoundCall(std::int64_t& max_tokens) const;
   void TakeRouting(std::string routing);
   void Open();
   MaybeEnding AskForTier();
@@ -117,7 +121,9 @@ class BuildRun final {
 
   // ---- build_run_work.cc: from the answer to the checks.
   MaybeEnding Apply();
-  // Files that an answer writes whole and that its model never saw whole.
+  // Of what was just written, what a commit would leave out.
+  absl::StatusOr<std::vector<std::string>> Ignored(const edits::Plan& plan);
+  // Files that an answer writes whole, under the name that it gives them too, and that its model never saw whole.
   std::vector<std::string> WrittenBlindly(const edits::ParsedAnswer& answer);
   void RefuseEdits(std::string feedback, const std::string& key);
   MaybeEnding CheckSyntax();
@@ -145,6 +151,8 @@ class BuildRun final {
   // Shared with what is told of an end while that end destroys this.
   const std::shared_ptr<external::Mailbox> mailbox_;
   std::atomic<int> interruption_{kNone};
+  // Has a limit of its own, beyond the deadline.
+  std::atomic<bool> delivering_{false};
   repository::Stop stop_{false};
 
   // Of the run's own thread from here on.

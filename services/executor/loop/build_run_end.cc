@@ -88,6 +88,9 @@ BuildRun::Ending BuildRun::Conclude() {
   }
   const bool compulsory =
       std::any_of(work_.checks.begin(), work_.checks.end(), [](const checks::Step& step) { return !step.optional; });
+  if (core_->turns().empty() && !core_->best().has_value() && end == LoopEnd::kCostLimit) {
+    return {.outcome = Outcome::kFailed, .reason = "COST_LIMIT", .message = summary};
+  }
   // Nobody else would judge it.
   if (!compulsory && end != LoopEnd::kPassed) {
     return {.outcome = Outcome::kFailed, .reason = std::string(LoopEndName(end)), .message = summary};
@@ -100,6 +103,8 @@ BuildRun::Ending BuildRun::Deliver(Ending ending) {
   const bool passed = core_->end() == LoopEnd::kPassed;
   const bool wanted = work_.repository.push || work_.repository.pull_request;
   if (worktree == nullptr || !wanted || changes_->paths.empty()) return ending;
+  delivering_ = true;
+  if (MaybeEnding interrupted = Interrupted(); interrupted.has_value()) return *std::move(interrupted);
   const repository::WorktreeFacts& facts = worktree->facts();
   delivery::DeliveryRequest request{.task_id = work_.task_id, .generation = work_.generation};
   request.push = true;
@@ -110,6 +115,10 @@ BuildRun::Ending BuildRun::Deliver(Ending ending) {
   request.base_branch = facts.base_branch;
   request.base_commit = facts.base_commit;
   request.head_commit = head_commit_;
+  if (request.pull_request) {
+    if (const auto standing = worktree->Compare(/*fetch=*/false, stop_); standing.ok())
+      request.base_behind = standing->base_behind;
+  }
   request.story = delivery::StoryOf(work_, MakeReport(Facts()));
   DeliveryLink link(narrator_, mailbox_);
   delivery::WorktreePusher pusher(*worktree, stop_, link);

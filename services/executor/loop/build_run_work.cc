@@ -1,11 +1,14 @@
 // From the answer to the checks.
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "libs/base/sha256.h"
 #include "libs/base/status.h"
+#include "libs/base/status_macros.h"
 #include "libs/base/strings.h"
 #include "services/executor/edits/feedback.h"
 #include "services/executor/edits/resolve.h"
@@ -19,6 +22,8 @@ namespace {
 
 constexpr std::size_t kMostSyntaxChecks = 10;
 constexpr std::size_t kNewsBytes = 1'000;
+constexpr absl::Duration kLookTime = absl::Minutes(1);
+constexpr std::size_t kMostFileBytes = std::size_t{16} << 20;
 
 std::string Print(std::string_view text) { return Sha256Hex(text).substr(0, 16); }
 
@@ -83,17 +88,50 @@ class BuildRun::CheckEvents final : public checks::CheckObserver {
 // ---- Edits.
 
 std::vector<std::string> BuildRun::WrittenBlindly(const edits::ParsedAnswer& answer) {
+  std::map<std::string, std::string> before;
+  for (const edits::Edit& edit : answer.edits) {
+    if (edit.kind != edits::EditKind::kRename) continue;
+    const absl::StatusOr<std::string> from = edits::CheckPath(edit.path);
+    const absl::StatusOr<std::string> to = edits::CheckPath(edit.new_path);
+    if (from.ok() && to.ok()) before[*to] = *from;
+  }
+  const auto blind = [this](const std::string& path) {
+    const auto shown = shown_.find(path);
+    if (shown != shown_.end() && shown->second) return false;
+    const absl::StatusOr<edits::Entry> entry = files_->Read(path, 1);
+    return entry.ok() && (entry->kind == edits::EntryKind::kTooLarge ||
+                          (entry->kind == edits::EntryKind::kFile && !entry->content.empty()));
+  };
   std::vector<std::string> paths;
   for (const edits::Edit& edit : answer.edits) {
     if (edit.kind != edits::EditKind::kWhole) continue;
     const absl::StatusOr<std::string> path = edits::CheckPath(edit.path);
     if (!path.ok()) continue;
-    const auto shown = shown_.find(*path);
-    if (shown != shown_.end() && shown->second) continue;
-    const absl::StatusOr<edits::Entry> entry = files_->Read(*path, 1);
-    const bool there = entry.ok() && (entry->kind == edits::EntryKind::kTooLarge ||
-                                      (entry->kind == edits::EntryKind::kFile && !entry->content.empty()));
-    if (there) paths.push_back(*path);
+    const auto renamed = before.find(*path);
+    if (blind(*path)) {
+      paths.push_back(*path);
+    } else if (renamed != before.end() && blind(renamed->second)) {
+      paths.push_back(renamed->second);
+    }
+  }
+  return paths;
+}
+
+absl::StatusOr<std::vector<std::string>> BuildRun::Ignored(const edits::Plan& plan) {
+  std::vector<std::string> paths;
+  if (site_->changes() == nullptr) return paths;
+  SY_ASSIGN_OR_RETURN(const checks::Changes changes, site_->changes()->Look(kLookTime, stop_));
+  for (const edits::FileChange& change : plan.changes) {
+    if (change.kind == edits::ChangeKind::kDelete) continue;
+    if (std::any_of(changes.paths.begin(), changes.paths.end(),
+                    [&](const checks::ChangedPath& changed) { return changed.path == change.path; })) {
+      continue;
+    }
+    // What the base has, and has again, is no change either; line ends may be git's own.
+    const std::optional<std::string> base = site_->changes()->Before(change.path, kMostFileBytes);
+    if (!base.has_value() ||
+        absl::StrReplaceAll(*base, {{"\r", ""}}) != absl::StrReplaceAll(change.content, {{"\r", ""}}))
+      paths.push_back(change.path);
   }
   return paths;
 }
@@ -160,14 +198,26 @@ BuildRun::MaybeEnding BuildRun::Apply() {
     return std::nullopt;
   }
   site_->Applied(resolution.plan);
-  const absl::StatusOr<int> saved = site_->Save(stop_);
-  if (!saved.ok() && absl::IsFailedPrecondition(saved.status())) {
+  const auto take_back = [&](std::string feedback, const std::string& key) -> MaybeEnding {
     if (const absl::StatusOr<edits::Plan> redo = files_->Apply(*undo); !redo.ok()) return FailedBy(redo.status());
     changed_.clear();
-    RefuseEdits(absl::StrCat("Nothing was changed: ", saved.status().message()), ReasonOf(saved.status()));
+    RefuseEdits(std::move(feedback), key);
     return std::nullopt;
+  };
+  const absl::StatusOr<int> saved = site_->Save(stop_);
+  if (!saved.ok() && absl::IsFailedPrecondition(saved.status())) {
+    return take_back(absl::StrCat("Nothing was changed: ", saved.status().message()), ReasonOf(saved.status()));
   }
   if (!saved.ok()) return FailedBy(saved.status());
+  const absl::StatusOr<std::vector<std::string>> ignored = Ignored(resolution.plan);
+  if (!ignored.ok()) return FailedBy(ignored.status());
+  if (!ignored->empty()) {
+    const std::string paths = absl::StrJoin(*ignored, ", ");
+    return take_back(absl::StrCat("Nothing was changed. git ignores these files (see .gitignore), so that they would "
+                                  "not be part of the work: ",
+                                  paths),
+                     absl::StrCat("ignored ", paths));
+  }
   current_ = *saved;
   narrator_.Note(absl::StrCat(TurnName(), ": ", edits::SummaryLine(resolution)));
   core_->Applied(count);

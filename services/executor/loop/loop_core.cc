@@ -130,6 +130,12 @@ void LoopCore::TierRefused() {
   End(LoopEnd::kRepeatedFailure);
 }
 
+void LoopCore::CostTooHigh() {
+  Expect(Next::kGenerate);
+  turns_.pop_back();
+  End(LoopEnd::kCostLimit);
+}
+
 void LoopCore::TimeUp(absl::Time now) {
   if (next_ == Next::kEnd) return;
   if (!turns_.empty() && turns_.back().ended == absl::Time()) turns_.back().ended = now;

@@ -109,6 +109,8 @@ class LoopCore {
   void TierRefused();
   // The present endpoint is another one, whoever asked for it.
   void SetMayAsk(bool may_ask) { may_ask_ = may_ask; }
+  // kGenerate: the rest of what may be spent does not pay for the call, so that it was not made.
+  void CostTooHigh();
   // At any time: the turn under way is over, without a result.
   void TimeUp(absl::Time now);
 

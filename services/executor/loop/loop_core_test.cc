@@ -355,5 +355,14 @@ TEST(LoopCoreWalkTest, HoldsItsPromisesWhateverComes) {
   }
 }
 
+TEST_F(LoopCoreTest, MakesNoTurnOfACallThatWasTooDear) {
+  LoopCore core({.cost_micros = 10}, /*may_ask=*/true, absl::UnixEpoch());
+  core.CostTooHigh();
+  EXPECT_EQ(core.next(), Next::kEnd);
+  EXPECT_EQ(core.end(), LoopEnd::kCostLimit);
+  EXPECT_TRUE(core.turns().empty());
+  EXPECT_FALSE(core.best().has_value());
+}
+
 }  // namespace
 }  // namespace switchyard::executor::loop

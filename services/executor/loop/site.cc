@@ -35,6 +35,10 @@ class WorktreeSite final : public Site {
   absl::Status Return(int saved, const repository::Stop& stop) override {
     return worktree_->Restore(snapshots_[static_cast<std::size_t>(saved)], stop);
   }
+  absl::Status Reset(const repository::Stop& stop) override {
+    SY_ASSIGN_OR_RETURN(const repository::Standing standing, worktree_->Compare(/*fetch=*/false, stop));
+    return worktree_->Restore({.tree = standing.commit}, stop);
+  }
   absl::StatusOr<std::string> Commit(const std::string& message, const repository::Stop& stop) override {
     SY_ASSIGN_OR_RETURN(const repository::Commitment commitment, worktree_->Commit(message, stop));
     return commitment.commit;

@@ -31,6 +31,11 @@ class Site {
   virtual absl::StatusOr<int> Save(const repository::Stop& stop) = 0;
   virtual absl::Status Return(int saved, const repository::Stop& stop) = 0;
   virtual void Forget(int saved) { static_cast<void>(saved); }
+  // In a repository, the folder becomes what the branch's last commit holds, and nothing else.
+  virtual absl::Status Reset(const repository::Stop& stop) {
+    static_cast<void>(stop);
+    return absl::OkStatus();
+  }
   // In a repository, what the folder holds becomes the branch's; the commit, empty elsewhere.
   virtual absl::StatusOr<std::string> Commit(const std::string& message, const repository::Stop& stop) = 0;
   // The last call. `keep`: a later attempt may go on with it.

@@ -19,6 +19,8 @@ namespace switchyard::executor::repository {
 namespace {
 
 constexpr std::size_t kMaxList = std::size_t{64} << 20;
+// All of the index.
+constexpr std::size_t kMaxIndex = std::size_t{512} << 20;
 
 absl::Status Feedback(std::string_view reason, std::string_view message) {
   return MakeError(absl::StatusCode::kFailedPrecondition, reason, message);
@@ -26,6 +28,16 @@ absl::Status Feedback(std::string_view reason, std::string_view message) {
 
 // For people: a path may be any bytes.
 std::string Shown(const std::string& path) { return absl::StrCat("\"", Cleaned(path), "\""); }
+
+// Behind a link git looks for nothing.
+bool HasGit(const std::string& tree, const std::string& path) {
+  struct stat info {};
+  for (std::size_t at = path.find('/');; at = path.find('/', at + 1)) {
+    if (lstat(absl::StrCat(tree, "/", path.substr(0, at)).c_str(), &info) != 0 || !S_ISDIR(info.st_mode)) return false;
+    if (at == std::string::npos) break;
+  }
+  return lstat(absl::StrCat(tree, "/", path, "/.git").c_str(), &info) == 0;
+}
 
 }  // namespace
 
@@ -68,6 +80,30 @@ absl::StatusOr<std::string> GitWorktree::Ask(std::vector<std::string> arguments,
                    absl::StrCat("git ", command, " ended with ", answer.exit_code, ": ", Cleaned(answer.error)));
 }
 
+absl::StatusOr<std::string> GitWorktree::AskOfTree(std::vector<std::string> arguments, const Stop& stop) {
+  const std::string command = arguments.empty() ? "" : arguments[0];
+  GitCall call = task_.Call(std::move(arguments));
+  call.max_output = kMaxList;
+  SY_ASSIGN_OR_RETURN(GitAnswer answer, Run(std::move(call), stop));
+  if (answer.ok()) return std::move(answer.output);
+  return Feedback("TREE_UNREADABLE", absl::StrCat("git ", command, ": ", Cleaned(answer.error)));
+}
+
+absl::StatusOr<std::vector<std::string>> GitWorktree::Submodules(const Stop& stop) {
+  GitCall call = task_.Call({"ls-files", "-s", "-z"});
+  call.max_output = kMaxIndex;
+  SY_ASSIGN_OR_RETURN(const GitAnswer answer, Run(std::move(call), stop));
+  if (!answer.ok()) return MakeError(absl::StatusCode::kInternal, "GIT_FAILED", Cleaned(answer.error));
+  std::vector<std::string> found;
+  // "160000 ID STAGE<tab>PATH"
+  for (const absl::string_view entry : absl::StrSplit(answer.output, '\0', absl::SkipEmpty())) {
+    if (!absl::StartsWith(entry, "160000 ")) continue;
+    std::string path(entry.substr(std::min(entry.size(), entry.find('\t') + 1)));
+    if (HasGit(task_.tree(), path)) found.push_back(std::move(path));
+  }
+  return found;
+}
+
 absl::StatusOr<std::string> GitWorktree::Head(const Stop& stop) {
   SY_ASSIGN_OR_RETURN(std::string text, Ask({"rev-parse", "--verify", "-q", task_.reference() + "^{commit}"}, stop));
   text = FirstLine(text);
@@ -76,7 +112,13 @@ absl::StatusOr<std::string> GitWorktree::Head(const Stop& stop) {
 }
 
 absl::Status GitWorktree::Stage(const Stop& stop) {
-  SY_ASSIGN_OR_RETURN(const std::string names, Ask({"ls-files", "-z", "-o", "-m", "--exclude-standard"}, stop));
+  SY_ASSIGN_OR_RETURN(const std::vector<std::string> submodules, Submodules(stop));
+  if (!submodules.empty()) {
+    return Feedback("EMBEDDED_REPOSITORY",
+                    absl::StrCat(Shown(submodules[0] + "/.git"),
+                                 " makes a git repository of a folder that stands for another one: remove it"));
+  }
+  SY_ASSIGN_OR_RETURN(const std::string names, AskOfTree({"ls-files", "-z", "-o", "-m", "--exclude-standard"}, stop));
   std::uint64_t sum = 0;
   for (const std::string& name : ParseNames(names)) {
     if (absl::EndsWith(name, "/")) {
@@ -94,9 +136,7 @@ absl::Status GitWorktree::Stage(const Stop& stop) {
     sum += size;
   }
   SY_RETURN_IF_ERROR(store_.Room(sum));
-  SY_ASSIGN_OR_RETURN(const GitAnswer answer, Run(task_.Call({"add", "-A", "--", "."}), stop));
-  if (answer.ok()) return absl::OkStatus();
-  return Feedback("TREE_UNREADABLE", Cleaned(answer.error));
+  return AskOfTree({"add", "-A", "--", "."}, stop).status();
 }
 
 absl::StatusOr<std::vector<RawChange>> GitWorktree::Against(const std::string& commit, const Stop& stop) {
@@ -164,9 +204,12 @@ absl::Status GitWorktree::Restore(const Snapshot& snapshot, const Stop& stop) {
   if (!IsObjectId(snapshot.tree)) {
     return MakeError(absl::StatusCode::kInternal, "GIT_FAILED", "this is no snapshot of a worktree");
   }
-  SY_RETURN_IF_ERROR(Ask({"read-tree", "--reset", "-u", snapshot.tree}, stop).status());
-  // By what is ignored now that the snapshot is back.
-  return Ask({"clean", "-f", "-f", "-d", "-q"}, stop).status();
+  task_.OpenFolders();
+  SY_RETURN_IF_ERROR(AskOfTree({"read-tree", "--reset", "-u", snapshot.tree}, stop).status());
+  SY_ASSIGN_OR_RETURN(const std::vector<std::string> submodules, Submodules(stop));
+  for (const std::string& path : submodules) task_.RemoveInTree(path + "/.git");
+  // Ignored files too: what is looked at in the folder is to be what a commit would hold.
+  return AskOfTree({"clean", "-f", "-f", "-d", "-x", "-q"}, stop).status();
 }
 
 absl::StatusOr<Commitment> GitWorktree::Commit(const std::string& message, const Stop& stop) {
@@ -194,8 +237,10 @@ absl::StatusOr<Standing> GitWorktree::Compare(bool fetch, const Stop& stop) {
   std::string base;
   if (fetch) {
     SY_ASSIGN_OR_RETURN(const std::unique_ptr<Store::Lock> lock, store_.LockRepository(repository_, stop));
+    // This task needs what the clone has.
+    const auto never = [] { return false; };
     const absl::StatusOr<Mirror::Fetched> fetched =
-        mirror_.Fetch(facts_.base_branch, facts_.task_id, store_.Watch(mirror_.folder()), stop);
+        mirror_.Fetch(facts_.base_branch, facts_.task_id, store_.Watch(mirror_.folder()), never, stop);
     store_.Measure(mirror_.folder());
     if (!fetched.ok()) {
       store_.MarkUnclean(repository_);
@@ -250,6 +295,8 @@ absl::Status GitWorktree::Keep(const Stop& stop) {
   if (head == facts_.base_commit) return absl::OkStatus();
   SY_ASSIGN_OR_RETURN(const std::string has, mirror_.CommitOf(Mirror::BranchReference(facts_.branch), stop));
   if (has == head) return absl::OkStatus();
+  // Whoever mends the clone takes half-written files away.
+  SY_ASSIGN_OR_RETURN(const std::unique_ptr<Store::Lock> lock, store_.LockRepository(repository_, stop));
   SY_RETURN_IF_ERROR(mirror_.Import(head, facts_.branch, task_.objects(), stop));
   store_.Measure(mirror_.folder());
   return absl::OkStatus();

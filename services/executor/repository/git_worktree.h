@@ -44,6 +44,10 @@ class GitWorktree final : public Worktree, private checks::ChangeView {
   // A call in the tree that ends in time, and leaves no lock when it does not end by itself.
   absl::StatusOr<GitAnswer> Run(GitCall call, const Stop& stop);
   absl::StatusOr<std::string> Ask(std::vector<std::string> arguments, const Stop& stop, std::string input = "");
+  // The same of commands that read or write the tree: what is wrong there is the work's, not this executor's.
+  absl::StatusOr<std::string> AskOfTree(std::vector<std::string> arguments, const Stop& stop);
+  // Folders that stand for a commit of another repository and have a ".git": git would follow that one's settings.
+  absl::StatusOr<std::vector<std::string>> Submodules(const Stop& stop);
   // The index becomes what the tree holds.
   absl::Status Stage(const Stop& stop);
   absl::StatusOr<std::vector<RawChange>> Against(const std::string& commit, const Stop& stop);

@@ -101,7 +101,9 @@ absl::StatusOr<std::unique_ptr<Worktree>> GitWorktrees::Prepare(const std::strin
     SY_ASSIGN_OR_RETURN(const std::unique_ptr<Store::Lock> lock, store_->LockRepository(repository, stop));
     SY_RETURN_IF_ERROR(store_->Touch(repository, url));
     SY_RETURN_IF_ERROR(store_->TakeUnclean(repository) ? mirror.Mend() : mirror.Make());
-    absl::StatusOr<Mirror::Fetched> got = mirror.Fetch(work.base_branch, task_id, store_->Watch(mirror.folder()), stop);
+    absl::StatusOr<Mirror::Fetched> got = mirror.Fetch(
+        work.base_branch, task_id, store_->Watch(mirror.folder()),
+        [&] { return !store_->OthersUse(repository, task.folder()); }, stop);
     store_->Measure(mirror.folder());
     if (!got.ok()) {
       store_->MarkUnclean(repository);

@@ -140,6 +140,66 @@ TEST_F(HostileTreeTest, ASubmoduleIsNeitherFetchedNorMoved) {
   EXPECT_FALSE(Ran());
 }
 
+TEST_F(HostileTreeTest, ARepositoryInASubmodulesPlaceIsRefusedAndRunsNothing) {
+  worktree_.reset();
+  People({"update-index", "--add", "--cacheinfo", "160000," + People({"rev-parse", "HEAD"}) + ",sub"});
+  People({"commit", "-q", "-m", "submodule"});
+  People({"push", "-q", remote_, "HEAD:refs/heads/main"});
+  worktree_ = RepositoryTest::Prepare(*worktrees_, "t2");
+  ASSERT_NE(worktree_, nullptr);
+  SY_ASSERT_OK_AND_ASSIGN(const Snapshot before, worktree_->Save(never_));
+  GitCall call;
+  call.arguments = {"-ec",
+                    "git init -q . && echo x >f && git add f && git config filter.x.clean '" + Touch() +
+                        "; cat' && echo '* filter=x' >.git/info/attributes && echo y >f && touch -d 2001-01-01 f"};
+  call.directory = worktree_->facts().folder + "/sub";
+  call.environment = {"PATH=/usr/bin:/bin", "HOME=/nonexistent"};
+  call.user = user_;
+  SY_ASSERT_OK_AND_ASSIGN(const GitAnswer made, RunGit("/bin/sh", call, never_));
+  ASSERT_EQ(made.exit_code, 0) << made.error;
+  ASSERT_FALSE(Ran());
+  for (const absl::Status& status :
+       {worktree_->changes().Look(absl::Minutes(1), never_).status(), worktree_->Diff(1000, never_).status(),
+        worktree_->Save(never_).status(), worktree_->Commit("work", never_).status()}) {
+    EXPECT_THAT(status, IsError("EMBEDDED_REPOSITORY"));
+    EXPECT_THAT(std::string(status.message()), HasSubstr("sub/.git"));
+  }
+  ASSERT_THAT(worktree_->Restore(before, never_), IsOk());
+  EXPECT_THAT(worktree_->Save(never_), IsOk()) << "the way back is open";
+  EXPECT_FALSE(Ran());
+}
+
+TEST_F(HostileTreeTest, ClosedFoldersDoNotKeepAStateFromComingBack) {
+  SY_ASSERT_OK_AND_ASSIGN(const Snapshot before, worktree_->Save(never_));
+  Write(*worktree_, "left/file", "x");
+  Write(*worktree_, "shut/inner/file", "x");
+  const std::string& folder = worktree_->facts().folder;
+  chmod((folder + "/left").c_str(), 0555);
+  chmod((folder + "/src").c_str(), 0555);
+  chmod((folder + "/shut/inner").c_str(), 0);
+  chmod((folder + "/shut").c_str(), 0);
+  ASSERT_THAT(worktree_->Restore(before, never_), IsOk());
+  EXPECT_FALSE(std::filesystem::exists(folder + "/left"));
+  EXPECT_FALSE(std::filesystem::exists(folder + "/shut"));
+  EXPECT_EQ(Read(*worktree_, "src/a.txt"), "one\ntwo\nthree\n");
+}
+
+TEST_F(HostileTreeTest, WhatCannotBePutBackIsTheWorksFault) {
+  worktree_.reset();
+  worktrees_.reset();
+  GitWorktrees::Options options = Options();
+  options.git = FakeGit("case \" $* \" in *\" clean \"*) [ -e " + dir_.File("marks/full") +
+                        " ] && exit 1 ;; esac\nexec $REAL \"$@\"\n");
+  worktrees_ = Open(options);
+  worktree_ = RepositoryTest::Prepare(*worktrees_);
+  ASSERT_NE(worktree_, nullptr);
+  SY_ASSERT_OK_AND_ASSIGN(const Snapshot before, worktree_->Save(never_));
+  dir_.Write("marks/full", "");
+  const absl::Status status = worktree_->Restore(before, never_);
+  EXPECT_THAT(status, IsError("TREE_UNREADABLE"));
+  EXPECT_THAT(status, switchyard::testing::StatusIs(absl::StatusCode::kFailedPrecondition));
+}
+
 TEST_F(HostileTreeTest, LinksAreKeptAsLinks) {
   const std::string secret = dir_.Write("secret", "outside\n");
   for (const auto& [to, name] : {std::pair<std::string, std::string>{secret, "link"}, {dir_.path(), "folder"}}) {

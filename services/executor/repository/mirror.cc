@@ -46,10 +46,14 @@ bool IsUnauthorized(std::string_view said) {
   return false;
 }
 
-bool LooksDamaged(std::string_view said) {
-  for (const char* sign : {"bad object", "corrupt", "unable to read", "loose object", "not a git repository",
-                           "unresolved deltas", "did not send all necessary objects"}) {
-    if (said.find(sign) != std::string_view::npos) return true;
+// By what git itself says, not by what a remote does.
+bool LooksDamaged(const std::string& said) {
+  for (const absl::string_view line : absl::StrSplit(said, absl::ByAnyChar("\r\n"))) {
+    if (absl::StartsWith(line, "remote:") || absl::StrContains(line, "remote error")) continue;
+    for (const char* sign : {"bad object", "corrupt", "unable to read", "loose object", "not a git repository",
+                             "unresolved deltas", "did not send all necessary objects"}) {
+      if (absl::StrContains(line, sign)) return true;
+    }
   }
   return false;
 }
@@ -105,9 +109,21 @@ absl::Status Mirror::Mend() const {
   return absl::OkStatus();
 }
 
+std::string Mirror::Said(std::string_view text) const {
+  // Behind the name, or all of it.
+  return Cleaned(text, credential_.secret.substr(credential_.secret.find(':') + 1));
+}
+
+absl::StatusOr<bool> Mirror::IsDamaged(const Stop& stop) const {
+  GitCall call = home_.InMirror(folder_, {"fsck", "--full", "--no-dangling", "--no-progress"});
+  call.time = std::max(call.time, home_.options().fetch_timeout);
+  call.cut = true;
+  SY_ASSIGN_OR_RETURN(const GitAnswer answer, home_.Run(call, stop));
+  return answer.cut || !answer.ok();
+}
+
 absl::Status Mirror::RemoteFailure(const GitAnswer& answer, std::string_view reason) const {
-  const std::string secret = credential_.secret.substr(credential_.secret.find(':') + 1);
-  const std::string said = Cleaned(answer.error, secret);
+  const std::string said = Said(answer.error);
   if (IsUnauthorized(answer.error)) {
     return MakeError(absl::StatusCode::kPermissionDenied, "REMOTE_UNAUTHORIZED",
                      absl::StrCat(url_.ToString(), " refused this executor: ", said));
@@ -152,7 +168,8 @@ absl::StatusOr<bool> Mirror::Holds(const std::string& reference, const std::stri
 }
 
 absl::StatusOr<Mirror::Fetched> Mirror::Fetch(const std::string& base_branch, const std::string& task_id,
-                                              const std::function<absl::Status()>& watch, const Stop& stop) const {
+                                              const std::function<absl::Status()>& watch,
+                                              const std::function<bool()>& may_rebuild, const Stop& stop) const {
   const std::string branch = "refs/heads/" + BranchOf(task_id);
   std::vector<std::string> names = {branch, base_branch.empty() ? "HEAD" : "refs/heads/" + base_branch};
   SY_ASSIGN_OR_RETURN(Listing listing, List(names, "FETCH_FAILED", stop));
@@ -193,7 +210,9 @@ absl::StatusOr<Mirror::Fetched> Mirror::Fetch(const std::string& base_branch, co
     SY_ASSIGN_OR_RETURN(Listing after, List(names, "FETCH_FAILED", stop));
     const bool same = after.At(base) == fetched.base && after.At(branch) == fetched.branch;
     if (!answer.ok() && same) {
-      if (rebuilt || !LooksDamaged(answer.error)) return RemoteFailure(answer, "FETCH_FAILED");
+      if (rebuilt || !LooksDamaged(answer.error) || !may_rebuild()) return RemoteFailure(answer, "FETCH_FAILED");
+      SY_ASSIGN_OR_RETURN(const bool damaged, IsDamaged(stop));
+      if (!damaged) return RemoteFailure(answer, "FETCH_FAILED");
       rebuilt = true;
       LogWarning("a clone is damaged and is fetched anew", {{"repository", url_.ToString()}});
       RemoveTree(folder_);
@@ -247,8 +266,7 @@ absl::Status Mirror::Push(const std::string& commit, const std::string& branch, 
       if (absl::StartsWith(line, "!")) why = std::string(line.substr(std::min(line.size(), line.rfind('\t') + 1)));
     }
     return MakeError(absl::StatusCode::kFailedPrecondition, "PUSH_REJECTED",
-                     absl::StrCat(url_.ToString(), " did not take ", branch, ": ", Cleaned(why), " ",
-                                  Cleaned(answer.error, credential_.secret)));
+                     absl::StrCat(url_.ToString(), " did not take ", branch, ": ", Said(why), " ", Said(answer.error)));
   }
   return RemoteFailure(answer, "PUSH_FAILED");
 }

@@ -31,10 +31,11 @@ class Mirror {
     // The task's branch at the remote; empty: it has none.
     std::string branch;
   };
-  // An empty base branch is the remote's default. What came is what the remote answers afterwards. Failures as in
-  // Worktrees::Prepare.
+  // An empty base branch is the remote's default. What came is what the remote answers afterwards. A clone that is
+  // damaged is made anew if `may_rebuild` says that nobody needs what is in it. Failures as in Worktrees::Prepare.
   absl::StatusOr<Fetched> Fetch(const std::string& base_branch, const std::string& task_id,
-                                const std::function<absl::Status()>& watch, const Stop& stop) const;
+                                const std::function<absl::Status()>& watch, const std::function<bool()>& may_rebuild,
+                                const Stop& stop) const;
 
   // The commit of a branch at the remote; empty: it has none. UNAVAILABLE, reason `reason`.
   absl::StatusOr<std::string> AtRemote(const std::string& branch, std::string_view reason, const Stop& stop) const;
@@ -70,6 +71,10 @@ class Mirror {
   struct Listing;
   absl::StatusOr<Listing> List(const std::vector<std::string>& names, std::string_view reason, const Stop& stop) const;
   absl::Status RemoteFailure(const GitAnswer& answer, std::string_view reason) const;
+  // What git said, without the credential.
+  std::string Said(std::string_view text) const;
+  // As git finds it, whatever a remote says.
+  absl::StatusOr<bool> IsDamaged(const Stop& stop) const;
   GitCall WithObjects(GitCall call, const std::string& objects) const;
   absl::StatusOr<bool> Holds(const std::string& reference, const std::string& commit, const Stop& stop) const;
 

@@ -12,6 +12,7 @@
 #include "gmock/gmock.h"
 #include "libs/base/log.h"
 #include "libs/base/mutex.h"
+#include "services/executor/repository/mirror.h"
 #include "services/executor/repository/repository_fixture.h"
 #include "services/executor/unique_fd.h"
 
@@ -26,6 +27,18 @@ using ::testing::IsEmpty;
 using ::testing::Not;
 
 constexpr const char* kSecret = "s3cretTokenOfTheTest";
+
+std::filesystem::path MirrorOf(const Worktree& worktree) {
+  return std::filesystem::path(worktree.facts().folder).parent_path().parent_path().parent_path() / "mirror.git";
+}
+
+void EmptyObjects(const std::filesystem::path& mirror) {
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(mirror / "objects")) {
+    if (!entry.is_regular_file()) continue;
+    std::filesystem::permissions(entry.path(), std::filesystem::perms::owner_write, std::filesystem::perm_options::add);
+    std::filesystem::resize_file(entry.path(), 0);
+  }
+}
 
 // The arguments and environments of all processes that can be read.
 std::string AllCommandLines() {
@@ -213,18 +226,98 @@ TEST_F(RemoteTest, ADamagedCloneIsFetchedAnew) {
   std::filesystem::path mirror;
   {
     const auto worktree = Prepare(*worktrees);
-    mirror = std::filesystem::path(worktree->facts().folder).parent_path().parent_path().parent_path() / "mirror.git";
+    mirror = MirrorOf(*worktree);
     worktree->Release(Release::kRemove);
   }
   PeoplePush("more");
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(mirror / "objects")) {
-    if (!entry.is_regular_file()) continue;
-    std::filesystem::permissions(entry.path(), std::filesystem::perms::owner_write, std::filesystem::perm_options::add);
-    std::filesystem::resize_file(entry.path(), 0);
-  }
+  EmptyObjects(mirror);
   const auto worktree = Prepare(*worktrees);
   ASSERT_NE(worktree, nullptr);
   EXPECT_EQ(Read(*worktree, "README"), "hello\n");
+}
+
+TEST_F(RemoteTest, ACloneStaysWhateverARemoteSaysOfIt) {
+  // The first says it as the remote, the second as git itself would.
+  for (const std::string said :
+       {"remote: error: object is corrupt\nfatal: remote error: corrupt", "fatal: bad object"}) {
+    GitWorktrees::Options options = Options();
+    options.git = FakeGit("case \" $* \" in *\" fetch \"*) [ -e " + dir_.File("lies") + " ] && { printf '" + said +
+                          "\\n' >&2; exit 128; } ;; esac\nexec $REAL \"$@\"\n");
+    const auto worktrees = Open(options);
+    const auto worktree = Prepare(*worktrees);
+    ASSERT_NE(worktree, nullptr);
+    const std::string mark = MirrorOf(*worktree) / "mark";
+    std::ofstream(mark) << "here";
+    worktree->Release(Release::kRemove);
+    dir_.Write("lies", "");
+    EXPECT_THAT(worktrees->Prepare("t2", App(), never_).status(), IsError("FETCH_FAILED"));
+    EXPECT_TRUE(std::filesystem::exists(mark)) << said;
+    std::filesystem::remove(dir_.File("lies"));
+  }
+}
+
+TEST_F(RemoteTest, ADamagedCloneStaysWhileAnotherTaskUsesIt) {
+  GitWorktrees::Options options = Options();
+  options.git = FakeGit(
+      "case \" $* \" in *\" fetch \"*) [ -e \"$GIT_DIR/mark\" ] && { echo 'fatal: bad object' >&2; exit 128; } ;; "
+      "esac\n"
+      "exec $REAL \"$@\"\n");
+  const auto worktrees = Open(options);
+  const auto worktree = Prepare(*worktrees);
+  ASSERT_NE(worktree, nullptr);
+  const std::string mark = MirrorOf(*worktree) / "mark";
+  std::ofstream(mark) << "here";
+  EmptyObjects(MirrorOf(*worktree));
+  EXPECT_THAT(worktrees->Prepare("t2", App(), never_).status(), IsError("FETCH_FAILED"));
+  EXPECT_TRUE(std::filesystem::exists(mark));
+  worktree->Release(Release::kRemove);
+  EXPECT_NE(Prepare(*worktrees, "t2"), nullptr);
+  EXPECT_FALSE(std::filesystem::exists(mark));
+}
+
+TEST_F(RemoteTest, NothingIsTakenIntoACloneWhileAnotherTaskFetches) {
+  GitWorktrees::Options options = Options();
+  const std::string fetching = dir_.File("fetching");
+  const std::string taken = dir_.File("taken");
+  // A fetch waits a while for what must not come; what comes says whether a fetch was under way.
+  options.git = FakeGit(
+      "case \" $* \" in\n"
+      "*\" fetch \"*) if [ -e " +
+      dir_.File("slow") + " ]; then touch " + fetching + "; i=0; while [ $i -lt 20 ] && [ ! -e " + taken +
+      " ]; do sleep 0.05; i=$((i+1)); done; $REAL \"$@\"; e=$?; rm " + fetching +
+      "; exit $e; fi ;;\n"
+      "*\" push --quiet \"*) if [ -e " +
+      fetching + " ]; then echo during >" + taken + "; else echo after >" + taken +
+      "; fi ;;\n"
+      "esac\nexec $REAL \"$@\"\n");
+  const auto worktrees = Open(options);
+  const auto worktree = Prepare(*worktrees);
+  ASSERT_NE(worktree, nullptr);
+  Write(*worktree, "b", "b\n");
+  SY_ASSERT_OK(worktree->Commit("b", never_).status());
+  dir_.Write("slow", "");
+  std::thread other([&] { EXPECT_NE(Prepare(*worktrees, "t2"), nullptr); });
+  while (!std::filesystem::exists(fetching)) std::this_thread::yield();
+  worktree->Release(Release::kKeep);
+  other.join();
+  EXPECT_EQ(ReadText(taken), "after\n");
+}
+
+TEST_F(RemoteTest, ThePasswordBehindANameIsNotToldWhenAPushIsRefused) {
+  mkdir(dir_.File("home").c_str(), 0755);
+  SY_ASSERT_OK_AND_ASSIGN(
+      const GitHome home,
+      GitHome::Make(
+          {.git = FakeGit("printf '!\\ta:b\\t[remote rejected] (not zq7pass)\\n'; echo zq7pass >&2; exit 1\n"),
+           .folder = dir_.File("home"),
+           .author = "A <a@x>",
+           .fetch_timeout = absl::Minutes(1),
+           .local_timeout = absl::Minutes(1)}));
+  SY_ASSERT_OK_AND_ASSIGN(const RepositoryUrl url, ParseRepositoryUrl("https://example.com/app"));
+  const Mirror mirror(home, url, {.key_file = "", .secret = "robot:zq7pass"}, dir_.File("home"));
+  const absl::Status status = mirror.Push(std::string(40, 'a'), "agent/t1", "", "", never_);
+  EXPECT_THAT(status, IsError("PUSH_REJECTED"));
+  EXPECT_THAT(std::string(status.message()), Not(HasSubstr("zq7pass")));
 }
 
 TEST_F(RemoteTest, AHangingFetchEndsOnStop) {

@@ -111,6 +111,15 @@ std::unique_ptr<Store::Use> Store::UseTask(const std::string& folder) {
   return std::make_unique<Use>(*this, folder);
 }
 
+bool Store::OthersUse(const std::string& repository, const std::string& folder) const {
+  MutexLock lock(mutex_);
+  for (auto used = used_tasks_.lower_bound(repository + "/");
+       used != used_tasks_.end() && absl::StartsWith(*used, repository + "/"); ++used) {
+    if (*used != folder) return true;
+  }
+  return false;
+}
+
 absl::StatusOr<std::unique_ptr<Store::Lock>> Store::LockRepository(const std::string& repository, const Stop& stop) {
   MutexLock lock(mutex_);
   while (locked_.count(repository) > 0) {

@@ -49,6 +49,8 @@ class Store {
   };
   // Null while another has it.
   std::unique_ptr<Use> UseTask(const std::string& folder);
+  // Whether somebody has a task's folder of the repository, besides this one's.
+  bool OthersUse(const std::string& repository, const std::string& folder) const;
 
   // A repository's mirror while it is changed.
   class Lock {

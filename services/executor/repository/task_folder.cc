@@ -91,7 +91,9 @@ absl::Status TaskFolder::Make(const std::string& mirror, const std::string& remo
     made.push_back(folder_ + name);
     SY_RETURN_IF_ERROR(WriteWhole(made.back(), content, 0600));
   }
-  for (const std::string& path : made) SY_RETURN_IF_ERROR(GiveAway(path));
+  // What is inside first: nobody else gets in before the folder itself is given away, so that no name stands for
+  // anything but what was made here.
+  for (auto path = made.rbegin(); path != made.rend(); ++path) SY_RETURN_IF_ERROR(GiveAway(*path));
   return Reset(commit, watch, stop);
 }
 
@@ -99,6 +101,7 @@ absl::Status TaskFolder::Reset(const std::string& commit, const std::function<ab
                                const Stop& stop) const {
   SY_RETURN_IF_ERROR(home_.Ask(Call({"symbolic-ref", "HEAD", reference()}), stop).status());
   SY_RETURN_IF_ERROR(home_.Ask(Call({"update-ref", "--no-deref", reference(), commit}), stop).status());
+  OpenFolders();
   GitCall files = Call({"read-tree", "--reset", "-u", commit});
   files.watch = watch;
   // As long as a fetch may take: it writes as much.
@@ -107,18 +110,33 @@ absl::Status TaskFolder::Reset(const std::string& commit, const std::function<ab
   return home_.Ask(Call({"clean", "-f", "-f", "-d", "-q"}), stop).status();
 }
 
-void TaskFolder::RemoveLocks() const {
-  // As the task's user: the folders are his.
+void TaskFolder::RunAsTask(const std::string& program, std::vector<std::string> arguments) const {
   GitCall call;
   call.user = home_.options().user;
   call.environment = {"PATH=/usr/bin:/bin"};
-  call.arguments = {"-f", "--"};
+  call.arguments = std::move(arguments);
+  call.time = home_.options().local_timeout;
+  const Stop never(false);
+  static_cast<void>(RunGit(program, call, never));
+}
+
+void TaskFolder::RemoveLocks() const {
+  std::vector<std::string> arguments = {"-f", "--"};
   for (const std::string& name : {std::string("index.lock"), std::string("HEAD.lock"), std::string("config.lock"),
                                   std::string("packed-refs.lock"), reference() + ".lock"}) {
-    call.arguments.push_back(absl::StrCat(git(), "/", name));
+    arguments.push_back(absl::StrCat(git(), "/", name));
   }
-  const Stop never(false);
-  static_cast<void>(RunGit("/bin/rm", call, never));
+  RunAsTask("/bin/rm", std::move(arguments));
+}
+
+void TaskFolder::OpenFolders() const {
+  // Before it goes into those that it cannot read, the others all at once.
+  RunAsTask("/usr/bin/find", {tree(),  "-type", "d",  "!", "-perm", "-700",  "(",     "!",     "-perm", "-500", "-exec",
+                              "chmod", "u+rwx", "{}", ";", "-o",    "-exec", "chmod", "u+rwx", "{}",    "+",    ")"});
+}
+
+void TaskFolder::RemoveInTree(const std::string& path) const {
+  RunAsTask("/bin/rm", {"-rf", "--", absl::StrCat(tree(), "/", path)});
 }
 
 absl::StatusOr<std::string> TaskFolder::Head(const Stop& stop) const {

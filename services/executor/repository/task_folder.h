@@ -55,9 +55,15 @@ class TaskFolder {
   // The branch, the index and the files become those of a commit.
   absl::Status Reset(const std::string& commit, const std::function<absl::Status()>& watch, const Stop& stop) const;
   void RemoveLocks() const;
+  // So that what work closed can be changed and removed again.
+  void OpenFolders() const;
+  // With all below it, following no link at its end. `path` is relative to the tree.
+  void RemoveInTree(const std::string& path) const;
 
  private:
   absl::Status GiveAway(const std::string& path) const;
+  // As the task's user: the folders are his.
+  void RunAsTask(const std::string& program, std::vector<std::string> arguments) const;
 
   const GitHome& home_;
   const std::string folder_;

@@ -86,7 +86,7 @@ class Worktree {
 
   // As Commit, without a commit.
   virtual absl::StatusOr<Snapshot> Save(const Stop& stop) = 0;
-  // The folder afterwards holds what the snapshot did, and the ignored files that it holds now. Commits stay.
+  // The folder afterwards holds what the snapshot did, and nothing else, ignored files neither. Commits stay.
   virtual absl::Status Restore(const Snapshot& snapshot, const Stop& stop) = 0;
 
   // Fetches the base first when `fetch`; otherwise as far as it was fetched last.
