@@ -2,10 +2,10 @@
 
 #include <grpcpp/support/byte_buffer.h>
 
-#include <memory>
 #include <utility>
 
 #include "libs/base/bounded_executor.h"
+#include "libs/rpc/blocking.h"
 #include "libs/rpc/handler.h"
 #include "libs/rpc/raw_message.h"
 
@@ -45,18 +45,8 @@ template <class Request, class Response, class Work>
 grpc::ServerUnaryReactor* RawBlockingUnary(Handlers& handlers, Executor& executor, grpc::CallbackServerContext* context,
                                            const Method& method, const grpc::ByteBuffer* request,
                                            grpc::ByteBuffer* response, Work work) {
-  return RawUnary<Request, Response>(
-      handlers, context, method, request, response,
-      [&executor, work = std::move(work)](const CallContext& call, const Request& request, Response& response,
-                                          Done done) {
-        // Shared only because std::function must be copyable.
-        const auto answer = std::make_shared<Done>(std::move(done));
-        const absl::Status taken = executor.Run([&call, &request, &response, work, answer] {
-          if (answer->IsCancelled()) return (*answer)(absl::CancelledError("the client has gone"));
-          (*answer)(work(call, request, response));
-        });
-        if (!taken.ok()) (*answer)(taken);
-      });
+  return RawUnary<Request, Response>(handlers, context, method, request, response,
+                                     Waiting<Request, Response>(executor, std::move(work)));
 }
 
 }  // namespace switchyard::rpc
