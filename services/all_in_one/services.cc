@@ -99,7 +99,10 @@ const std::vector<Service>& AllServices() {
        .checks = model_registry::DoctorChecks,
        .add =
            [](app::Process& process, const config::v1::AllInOneConfig& config) {
-             return model_registry::ModelRegistryApp::AddTo(process, config.model_registry());
+             std::vector<rpc::ChannelOptions> hubs = ToHubs(config);
+             return model_registry::ModelRegistryApp::AddTo(
+                 process, config.model_registry(),
+                 {.agent_hub = hubs.empty() ? std::nullopt : std::optional(std::move(hubs.front()))});
            }},
       {.name = config::v1::SERVICE_NAME_ROUTER,
        .schema = router::kSchema,

@@ -1,15 +1,21 @@
 #include "services/model_registry/app.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <array>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "libs/app/options.h"
 #include "libs/base/bounded_executor.h"
 #include "libs/base/log.h"
 #include "libs/base/status_macros.h"
+#include "libs/base/status_text.h"
 #include "libs/config/secret.h"
 #include "libs/http/http_client.h"
+#include "services/model_registry/agent_hosts.h"
 #include "services/model_registry/checker.h"
 #include "services/model_registry/http_prober.h"
 #include "services/model_registry/model_registry_rpc.h"
@@ -57,7 +63,19 @@ ProberRules ToProberRules(const config::v1::ModelRegistrySettings& settings) {
           .keep_warm = app::ToDuration(check.keep_warm())};
 }
 
+// What this machine calls itself; "" when it cannot tell.
+std::string OwnHost() {
+  std::array<char, 256> name{};
+  return gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "";
+}
+
 }  // namespace
+
+ModelRegistryApp::Neighbours ToNeighbours(const config::v1::ModelRegistryConfig& config) {
+  ModelRegistryApp::Neighbours neighbours;
+  if (!config.agent_hub().address().empty()) neighbours.agent_hub = app::ToChannelOptions(config.agent_hub());
+  return neighbours;
+}
 
 const std::vector<pg::Migration>& SchemaMigrations() { return sql::Migrations(); }
 
@@ -89,13 +107,15 @@ HealthRules ToRules(const config::v1::ModelRegistrySettings& settings) {
   rules.check_interval = app::ToDuration(settings.check().interval());
   rules.progress_interval = app::ToDuration(settings.check().progress_interval());
   rules.keep_warm = app::ToDuration(settings.check().keep_warm());
+  rules.host_fresh = app::ToDuration(settings.hosts().fresh());
   return rules;
 }
 
 // The composition: every part in the order in which it is made; steps last, so that they go first.
 struct ModelRegistryApp::Parts {
-  Parts(app::Process& process, const config::v1::ModelRegistrySettings& settings)
+  Parts(app::Process& process, const config::v1::ModelRegistrySettings& settings, Neighbours where)
       : process(process),
+        neighbours(std::move(where)),
         store(process.pool()),
         work("model-registry", kThreads, kQueue),
         registry(process.clock(), ToRules(settings)),
@@ -110,6 +130,8 @@ struct ModelRegistryApp::Parts {
                 [this](const EndpointId& endpoint, absl::Time until, std::function<void(bool)> answer) {
                   ClaimProbe(endpoint, until, std::move(answer));
                 }),
+        agent_hosts(process.CallerTo(neighbours.agent_hub.value_or(rpc::ChannelOptions()).target),
+                    app::ToDuration(settings.hosts().call_timeout())),
         watchers(registry, kWatches),
         meter(process.metrics()),
         files({.models_file = settings.models_file(),
@@ -130,7 +152,10 @@ struct ModelRegistryApp::Parts {
             "registry-files", [this] { Reread(); }, [] { return kFilePeriod; }),
         forget_step(
             "reservations", [this] { forget_log(store.Forget(this->process.clock().Now())); },
-            [] { return kForgetPeriod; }) {}
+            [] { return kForgetPeriod; }),
+        host_step(
+            "endpoint-hosts", [this] { ReadHosts(); },
+            [period = app::ToDuration(settings.hosts().interval())] { return period; }) {}
 
   // While the database cannot tell who else would, this process probes: each for itself is better than none.
   void ClaimProbe(const EndpointId& endpoint, absl::Time until, std::function<void(bool)> answer) {
@@ -152,6 +177,18 @@ struct ModelRegistryApp::Parts {
     const absl::Status status = admin.Sync();
     sync_log(status);
     if (status.ok()) process.server().SetReady(kConfiguration, true);
+  }
+
+  // What was said before stays, and ages, while nobody answers.
+  void ReadHosts() {
+    const absl::StatusOr<std::vector<HostReport>> reports = agent_hosts.Read();
+    host_log(reports.status());
+    if (reports.ok()) {
+      registry.SetHosts(HostReports(*reports, OwnHost()));
+      hosts_read = true;
+    } else if (!hosts_read) {
+      registry.SetHosts(HostReports(absl::StrCat("the agent hub did not answer yet: ", ToText(reports.status()))));
+    }
   }
 
   absl::Status ReadFiles() {
@@ -180,6 +217,7 @@ struct ModelRegistryApp::Parts {
   }
 
   app::Process& process;
+  const Neighbours neighbours;
   PostgresRegistryStore store;
   BoundedExecutor work;
   Registry registry;
@@ -187,20 +225,23 @@ struct ModelRegistryApp::Parts {
   http::HttpClient http;
   HttpProber prober;
   Checker checker;
+  AgentHosts agent_hosts;
   RegistryWatchers watchers;
   RegistryMeter meter;
   FileWatch files;
   ModelRegistryRpc rpc;
 
-  StepLog sync_log{"model registry"}, forget_log{"reservations"};
-  PeriodicTask check_step, sync_step, file_step, forget_step;
+  StepLog sync_log{"model registry"}, forget_log{"reservations"}, host_log{"endpoints' hosts"};
+  bool hosts_read = false;
+  PeriodicTask check_step, sync_step, file_step, forget_step, host_step;
 };
 
 ModelRegistryApp::ModelRegistryApp(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 ModelRegistryApp::~ModelRegistryApp() = default;
 
-absl::Status ModelRegistryApp::AddTo(app::Process& process, const config::v1::ModelRegistrySettings& settings) {
-  auto parts = std::make_unique<Parts>(process, settings);
+absl::Status ModelRegistryApp::AddTo(app::Process& process, const config::v1::ModelRegistrySettings& settings,
+                                     Neighbours neighbours) {
+  auto parts = std::make_unique<Parts>(process, settings, std::move(neighbours));
   SY_RETURN_IF_ERROR(parts->ReadFiles());
   process.RequireSchema(kSchema, SchemaMigrations());
   process.server().SetReady(kConfiguration, false);
@@ -218,7 +259,17 @@ absl::Status ModelRegistryApp::Start() {
   return absl::OkStatus();
 }
 
+absl::Status ModelRegistryApp::Serving() {
+  if (!parts_->neighbours.agent_hub.has_value()) return absl::OkStatus();
+  SY_ASSIGN_OR_RETURN(std::shared_ptr<grpc::Channel> hub, parts_->process.ChannelTo(*parts_->neighbours.agent_hub));
+  parts_->agent_hosts.Connect(std::move(hub));
+  parts_->host_step.Start();
+  return absl::OkStatus();
+}
+
 void ModelRegistryApp::Stop() {
+  parts_->host_step.Stop();
+  parts_->agent_hosts.Disconnect();
   for (PeriodicTask* step : {&parts_->forget_step, &parts_->file_step, &parts_->check_step, &parts_->sync_step}) {
     step->Stop();
   }

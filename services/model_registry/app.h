@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -8,6 +9,7 @@
 #include "libs/app/doctor.h"
 #include "libs/app/process.h"
 #include "libs/pg/statement.h"
+#include "libs/rpc/channel.h"
 #include "services/model_registry/health.h"
 #include "switchyard/config/v1/model_registry.pb.h"
 
@@ -24,12 +26,18 @@ HealthRules ToRules(const config::v1::ModelRegistrySettings& settings);
 // The model registry inside a process.
 class ModelRegistryApp final : public app::ServiceApp {
  public:
+  struct Neighbours {
+    // An empty target is this process. Nothing: the machines of endpoints are not looked at.
+    std::optional<rpc::ChannelOptions> agent_hub;
+  };
   // Makes the service and adds it to the process, which must outlive it. Fails when the files that the settings name
   // cannot be read or hold faults; later faults keep what was read before.
-  static absl::Status AddTo(app::Process& process, const config::v1::ModelRegistrySettings& settings);
+  static absl::Status AddTo(app::Process& process, const config::v1::ModelRegistrySettings& settings,
+                            Neighbours neighbours);
 
   ~ModelRegistryApp() override;
   absl::Status Start() override;
+  absl::Status Serving() override;
   void Stop() override;
 
  private:
@@ -37,5 +45,7 @@ class ModelRegistryApp final : public app::ServiceApp {
   explicit ModelRegistryApp(std::unique_ptr<Parts> parts);
   std::unique_ptr<Parts> parts_;
 };
+
+ModelRegistryApp::Neighbours ToNeighbours(const config::v1::ModelRegistryConfig& config);
 
 }  // namespace switchyard::model_registry

@@ -8,17 +8,6 @@
 #include "libs/base/strings.h"
 
 namespace switchyard::model_registry {
-namespace {
-
-std::string_view WithoutLatest(std::string_view model) {
-  constexpr std::string_view kLatest = ":latest";
-  if (model.size() > kLatest.size() && model.substr(model.size() - kLatest.size()) == kLatest) {
-    model.remove_suffix(kLatest.size());
-  }
-  return model;
-}
-
-}  // namespace
 
 std::string_view NameOf(EndpointState state) {
   switch (state) {
@@ -46,23 +35,8 @@ std::string_view NameOf(EndpointState state) {
   return "unknown";
 }
 
-std::string_view NameOf(EndpointKind kind) {
-  switch (kind) {
-    case EndpointKind::kOllama:
-      return "ollama";
-    case EndpointKind::kOpenAi:
-      return "openai";
-    case EndpointKind::kAnthropic:
-      return "anthropic";
-  }
-  return "unknown";
-}
-
 const ModelSettings* FindSettings(const EndpointSpec& spec, std::string_view model) {
-  for (const ModelSettings& settings : spec.models) {
-    if (SameModel(spec.kind, settings.model, model)) return &settings;
-  }
-  return nullptr;
+  return model_probe::FindSettings(spec.kind, spec.models, model);
 }
 
 std::string HostOf(const EndpointSpec& spec) {
@@ -85,10 +59,6 @@ EndpointId IdOfFileEndpoint(std::string_view name) {
   bytes[6] = static_cast<std::uint8_t>((bytes[6] & 0x0fu) | 0x80u);
   bytes[8] = static_cast<std::uint8_t>((bytes[8] & 0x3fu) | 0x80u);
   return EndpointId(Uuid(bytes));
-}
-
-bool SameModel(EndpointKind kind, std::string_view a, std::string_view b) {
-  return a == b || (kind == EndpointKind::kOllama && WithoutLatest(a) == WithoutLatest(b));
 }
 
 }  // namespace switchyard::model_registry

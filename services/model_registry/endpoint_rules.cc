@@ -15,7 +15,7 @@ namespace switchyard::model_registry {
 namespace {
 
 constexpr int kMaxCapacity = 1'000;
-constexpr std::size_t kMaxModels = 200;
+constexpr std::size_t kMaxModelsDeclared = 200;
 constexpr std::array<std::string_view, 6> kOptions = {"num_ctx",  "num_batch", "num_gpu",
                                                       "main_gpu", "use_mmap",  "num_thread"};
 
@@ -107,8 +107,8 @@ std::vector<FieldViolation> FaultsOf(const EndpointSpec& spec, std::string_view 
   if (spec.capacity > 0 && spec.max_capacity > 0) {
     faults.push_back({at("max_capacity"), "has no meaning beside capacity, which is not learnt then"});
   }
-  if (spec.models.size() > kMaxModels) faults.push_back({at("models"), "has more than 200 items"});
-  for (std::size_t i = 0; i < spec.models.size() && i < kMaxModels; ++i) {
+  if (spec.models.size() > kMaxModelsDeclared) faults.push_back({at("models"), "has more than 200 items"});
+  for (std::size_t i = 0; i < spec.models.size() && i < kMaxModelsDeclared; ++i) {
     const std::string here = at(absl::StrCat("models[", i, "]"));
     CheckModel(spec, spec.models[i], here, faults);
     for (std::size_t j = 0; j < i; ++j) {

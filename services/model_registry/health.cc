@@ -19,7 +19,7 @@ constexpr absl::Duration kKeepWarmRetry = absl::Minutes(1);
 constexpr int kHurry = 6;
 // What has not been heard of for so many intervals is not known any more.
 constexpr int kStale = 4;
-constexpr std::size_t kMaxModels = 2'000;
+constexpr std::size_t kMaxModelsKept = 2'000;
 
 CapacityBounds EndpointBounds(const EndpointSpec& spec) {
   const int most = spec.max_capacity > 0 ? spec.max_capacity : spec.local ? 2 : 32;
@@ -81,7 +81,7 @@ void EndpointHealth::TakeModels(const CheckResult& result) {
     state.found.loaded = false;
   }
   for (const FoundModel& found : result.models) {
-    if (models_.size() >= kMaxModels && models_.count(found.model) == 0) continue;
+    if (models_.size() >= kMaxModelsKept && models_.count(found.model) == 0) continue;
     ModelState& state = StateOf(found.model);
     const std::int64_t context = state.found.context_window;
     state.found = found;
@@ -148,6 +148,13 @@ void EndpointHealth::CheckDone(CheckKind kind, const CheckResult& result, absl::
   if (result.progress == Verdict::kGood || check_failures_ > 0 || idle_ramp) breaker_.Success(began, Full(), now);
   check_failures_ = 0;
   if (breaker_.phase() == Breaker::Phase::kRecovering) next_check_ = now + rules_.check_interval / kHurry;
+}
+
+void EndpointHealth::Reported(const CheckResult& result, absl::Time now) {
+  if (breaker_.phase() != Breaker::Phase::kOpen) return CheckDone(CheckKind::kManual, result, now, now);
+  if (!breaker_.MayProbe(now)) return CheckDone(CheckKind::kLists, result, now, now);
+  BeginCheck(CheckKind::kProbe, now);
+  CheckDone(CheckKind::kProbe, result, now, now);
 }
 
 void EndpointHealth::Observe(const Observation& observation, absl::Time now) {

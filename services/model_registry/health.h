@@ -50,6 +50,8 @@ struct HealthRules {
   absl::Duration check_interval = absl::Seconds(30);
   absl::Duration progress_interval = absl::Minutes(5);
   absl::Duration keep_warm = absl::Minutes(30);
+  // What was said of a machine longer ago is aged.
+  absl::Duration host_fresh = absl::Minutes(1);
 };
 
 enum class CheckKind {
@@ -126,8 +128,10 @@ class EndpointHealth {
  public:
   EndpointHealth(EndpointSpec spec, const HealthRules& rules, absl::Time now);
 
-  // Evidence. A check of an endpoint that only an agent reaches is that agent's report.
+  // Evidence.
   void CheckDone(CheckKind kind, const CheckResult& result, absl::Time began, absl::Time now);
+  // A check by the agent that alone reaches it. While the breaker is open, it counts as a probe once in each cooldown.
+  void Reported(const CheckResult& result, absl::Time now);
   void Observe(const Observation& observation, absl::Time now);
   // Reservations held there, by model.
   void SetInFlight(const std::map<std::string, int>& by_model);

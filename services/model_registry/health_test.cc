@@ -122,6 +122,45 @@ TEST_F(HealthTest, ADeadOneIsAskedAtMostOnceACooldown) {
   EXPECT_LE(asked, 10);
 }
 
+TEST_F(HealthTest, TheReportOfAnAgentIsBelievedAndAges) {
+  spec_.agent = "rig";
+  Make();
+  EXPECT_FALSE(Check(Good())) << "it is not this process's to ask";
+  health_->Reported(Good(), now_);
+  EXPECT_EQ(StateNow(), State::kHealthy);
+  now_ += rules_.check_interval * 4;
+  EXPECT_EQ(StateNow(), State::kHealthy);
+  now_ += absl::Seconds(1);
+  EXPECT_EQ(StateNow(), State::kUnknown);
+  EXPECT_EQ(Status().cause, "its agent does not report any more");
+  EXPECT_EQ(Status().capacity, 0);
+  health_->Reported(Refused(), now_);
+  EXPECT_EQ(StateNow(), State::kMisconfigured);
+  health_->Reported(Good(), now_);
+  EXPECT_EQ(StateNow(), State::kHealthy) << "nobody else could say that it was mended";
+}
+
+TEST_F(HealthTest, WhileItIsOpenAReportCountsOnceACooldown) {
+  spec_.agent = "rig";
+  Make();
+  health_->Reported(Good(), now_);
+  for (int i = 0; i < 3; ++i) health_->Reported(Dead(), now_);
+  ASSERT_EQ(StateNow(), State::kOpen);
+  const absl::Time until = *Status().breaker.open_until;
+  now_ += absl::Seconds(1);
+  health_->Reported(Good(), now_);
+  EXPECT_EQ(StateNow(), State::kOpen) << "its lists may answer while what opened it goes on";
+  EXPECT_EQ(Status().breaker.open_until, until);
+  now_ = until;
+  health_->Reported(Dead(), now_);
+  EXPECT_EQ(StateNow(), State::kOpen);
+  EXPECT_GT(*Status().breaker.open_until, until + rules_.breaker.cooldown) << "longer each time";
+  now_ = *Status().breaker.open_until;
+  health_->Reported(Good(), now_);
+  EXPECT_EQ(StateNow(), State::kRecovering);
+  EXPECT_EQ(Status().capacity, 1);
+}
+
 TEST_F(HealthTest, RecoversByStepsWithoutWork) {
   spec_.max_capacity = 8;
   spec_.capacity = 0;

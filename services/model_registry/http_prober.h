@@ -4,27 +4,16 @@
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "absl/time/time.h"
 #include "libs/base/clock.h"
 #include "libs/http/http_transport.h"
+#include "libs/model_probe/http_prober.h"
 #include "services/model_registry/prober.h"
 
 namespace switchyard::model_registry {
 
-struct ProberRules {
-  absl::Duration connect = absl::Seconds(2);
-  // Per question.
-  absl::Duration response = absl::Seconds(3);
-  absl::Duration generate = absl::Seconds(20);
-  absl::Duration load = absl::Seconds(180);
-  absl::Duration keep_warm = absl::Minutes(30);
-};
+using model_probe::ProberRules;
 
-// Asks the three kinds of endpoints over HTTP. Credentials are read at each use and kept nowhere. Thread-safe.
-//
-//   Ollama     /api/version, /api/tags, /api/ps (which answers late while a model is being loaded), /api/chat
-//   OpenAI     /v1/models, of local ones /props (llama.cpp), /v1/chat/completions
-//   Anthropic  /v1/models, /v1/messages
+// Asks endpoints over HTTP, as their specifications say. Thread-safe.
 class HttpProber final : public EndpointProber {
  public:
   using ResolveSecret = std::function<absl::StatusOr<std::string>(const std::string& reference)>;
@@ -36,12 +25,7 @@ class HttpProber final : public EndpointProber {
   void KeepWarm(const EndpointSpec& spec, const std::string& model, std::function<void(absl::Status)> done) override;
 
  private:
-  class Run;
-
-  http::HttpTransport& transport_;
-  const Clock& clock_;
-  const ProberRules rules_;
-  const ResolveSecret resolve_;
+  model_probe::HttpProber prober_;
 };
 
 }  // namespace switchyard::model_registry

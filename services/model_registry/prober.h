@@ -4,17 +4,12 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "libs/model_probe/prober.h"
 #include "services/model_registry/endpoint.h"
 
 namespace switchyard::model_registry {
 
-enum class Generate {
-  kNever,
-  // With a model that the endpoint has loaded; when none is, no word is asked for.
-  kIfLoaded,
-  // With `model`, or any that it has.
-  kAlways,
-};
+using model_probe::Generate;
 
 struct ProbeRequest {
   EndpointSpec spec;

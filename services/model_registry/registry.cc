@@ -1,6 +1,7 @@
 #include "services/model_registry/registry.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/status_macros.h"
@@ -38,6 +39,7 @@ const EndpointView* Snapshot::Find(const EndpointId& id) const {
 Registry::Registry(const Clock& clock, HealthRules rules)
     : clock_(clock),
       rules_(rules),
+      hosts_("no agent hub is configured: machines are not looked at"),
       table_(std::make_shared<const ModelTable>()),
       profiles_(std::make_shared<const RoleProfiles>()),
       snapshot_(std::make_shared<const Snapshot>(Snapshot{clock.Now(), {}, table_, profiles_, {}})) {}
@@ -99,6 +101,7 @@ void Registry::Rebuild() {
     } else {
       entry->record = *record;
     }
+    entry->host = hosts_.Find(record->spec);
   }
   CountReservations();
 }
@@ -107,6 +110,12 @@ void Registry::SetReservations(const std::vector<Reservation>& live) {
   MutexLock lock(mutex_);
   reservations_ = live;
   CountReservations();
+}
+
+void Registry::SetHosts(HostReports hosts) {
+  MutexLock lock(mutex_);
+  hosts_ = std::move(hosts);
+  for (auto& [id, entry] : entries_) entry->host = hosts_.Find(entry->record.spec);
 }
 
 std::vector<Reservation> Registry::ReservationsAt(const EndpointId& endpoint) const {
@@ -145,8 +154,7 @@ void Registry::AgentReported(const EndpointId& endpoint, std::string_view agent,
   MutexLock lock(mutex_);
   Entry* const entry = Find(endpoint);
   if (entry == nullptr || agent.empty() || entry->record.spec.agent != agent) return;
-  const absl::Time now = clock_.Now();
-  entry->health.CheckDone(CheckKind::kManual, result, now, now);
+  entry->health.Reported(result, clock_.Now());
 }
 
 void Registry::Mend(const EndpointId& endpoint) {
@@ -214,7 +222,8 @@ bool Registry::Disabled(const EndpointId& endpoint, EndpointKind kind, std::stri
 }
 
 EndpointView Registry::ViewOf(Entry& entry, absl::Time now) {
-  EndpointView view{entry.record, entry.health.Status(now)};
+  EndpointView view{entry.record, entry.health.Status(now), entry.host};
+  view.host.aged = view.host.report != nullptr && now - view.host.report->time > rules_.host_fresh;
   for (PlacedModel& placed : view.status.models) {
     placed.disabled = Disabled(entry.record.id, entry.record.spec.kind, placed.model);
     placed.free = entry.record.spec.free && !placed.remote;

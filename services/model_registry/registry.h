@@ -17,6 +17,7 @@
 #include "libs/base/mutex.h"
 #include "services/model_registry/endpoint.h"
 #include "services/model_registry/health.h"
+#include "services/model_registry/host_resources.h"
 #include "services/model_registry/model_table.h"
 #include "services/model_registry/reservation.h"
 #include "services/model_registry/role_profile.h"
@@ -51,6 +52,7 @@ struct FileConfiguration {
 struct EndpointView {
   EndpointRecord record;
   EndpointStatus status;
+  EndpointHost host;
 
   friend bool operator==(const EndpointView&, const EndpointView&) = default;
 };
@@ -95,6 +97,9 @@ class Registry {
   // All that are live.
   void SetReservations(const std::vector<Reservation>& live);
 
+  // Of the endpoints' machines; until the first call, nobody is asked of them.
+  void SetHosts(HostReports hosts);
+
   // Held there, as of the last SetReservations, in their order.
   std::vector<Reservation> ReservationsAt(const EndpointId& endpoint) const;
 
@@ -132,6 +137,8 @@ class Registry {
   struct Entry {
     EndpointRecord record;
     EndpointHealth health;
+    // Its `aged` is not set.
+    EndpointHost host = {};
   };
 
   absl::StatusOr<ModelTable> MakeTable(std::vector<ModelInfo> base) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -151,6 +158,7 @@ class Registry {
   std::set<ModelSwitch> disabled_ ABSL_GUARDED_BY(mutex_);
   std::map<EndpointId, std::unique_ptr<Entry>> entries_ ABSL_GUARDED_BY(mutex_);
   std::vector<Reservation> reservations_ ABSL_GUARDED_BY(mutex_);
+  HostReports hosts_ ABSL_GUARDED_BY(mutex_);
   // Hosts where a model is being loaded by us.
   std::set<std::string> loading_hosts_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<const ModelTable> table_ ABSL_GUARDED_BY(mutex_);

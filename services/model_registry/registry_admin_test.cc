@@ -66,6 +66,26 @@ class RegistryAdminTest : public ::testing::Test {
   RegistryAdmin admin_{store_, registry_, clock_, ids_, 5};
 };
 
+TEST_F(RegistryAdminTest, ShowsTheMachineOfAnEndpointAsAgedOnceItsAgentIsSilent) {
+  SY_ASSERT_OK(admin_.Add(Spec("a"), kAda, "").status());
+  EXPECT_THAT(admin_.Find("a")->host.message, ::testing::HasSubstr("no agent hub is configured"));
+  registry_.SetHosts(HostReports({{.agent = "box", .host = "h", .time = clock_.Now(), .cpus = 8}}, ""));
+  EXPECT_TRUE(registry_.Refresh());
+  ASSERT_NE(admin_.Find("a")->host.report, nullptr);
+  EXPECT_EQ(admin_.Find("a")->host.report->cpus, 8);
+  EXPECT_FALSE(admin_.Find("a")->host.aged);
+  // It stays as it is through a change of the configuration.
+  SY_ASSERT_OK(admin_.Update("a", Spec("b"), 0).status());
+  ASSERT_NE(admin_.Find("b")->host.report, nullptr);
+  clock_.Advance(HealthRules().host_fresh + absl::Seconds(1));
+  EXPECT_TRUE(registry_.Refresh());
+  EXPECT_TRUE(admin_.Find("b")->host.aged);
+  // The hub remembers what was said before a restart, which is as old as it is.
+  registry_.SetHosts(HostReports({{.agent = "box", .host = "h", .time = clock_.Now(), .cpus = 4}}, ""));
+  registry_.Refresh();
+  EXPECT_FALSE(admin_.Find("b")->host.aged);
+}
+
 TEST_F(RegistryAdminTest, AddsAnEndpointOnce) {
   SY_ASSERT_OK_AND_ASSIGN(const EndpointView added, admin_.Add(Spec("a"), kAda, "r"));
   EXPECT_EQ(added.status.state, EndpointState::kUnknown);

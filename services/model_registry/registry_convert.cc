@@ -79,6 +79,30 @@ void ToProto(const BreakerStatus& breaker, v1::Breaker& out) {
   out.set_last_failure(breaker.last_failure);
 }
 
+void ToProto(const EndpointHost& host, v1::EndpointStatus& out) {
+  out.set_host_message(host.message);
+  if (host.report == nullptr) return;
+  const HostReport& said = *host.report;
+  v1::HostResources& resources = *out.mutable_host();
+  resources.set_host(said.host);
+  resources.set_agent(said.agent);
+  ToProto(said.time, *resources.mutable_report_time());
+  resources.set_aged(host.aged);
+  resources.set_cpus(said.cpus);
+  resources.set_cpu_used(said.cpu_used);
+  resources.set_memory_bytes(said.memory_bytes);
+  resources.set_memory_free_bytes(said.memory_free_bytes);
+  resources.set_disk_bytes(said.disk_bytes);
+  resources.set_disk_free_bytes(said.disk_free_bytes);
+  for (const HostGpu& gpu : said.gpus) {
+    v1::HostGpu& made = *resources.add_gpus();
+    made.set_name(gpu.name);
+    made.set_memory_bytes(gpu.memory_bytes);
+    made.set_memory_free_bytes(gpu.memory_free_bytes);
+    made.set_used(gpu.used);
+  }
+}
+
 void ToProto(const EndpointStatus& status, v1::EndpointStatus& out) {
   out.set_state(static_cast<v1::EndpointState>(status.state));
   ToProto(status.state_time, *out.mutable_state_time());
@@ -301,6 +325,7 @@ void ToProto(const EndpointView& view, v1::Endpoint& out) {
   out.set_created_by(record.created_by);
   out.set_revision(record.revision);
   ToProto(view.status, *out.mutable_status());
+  ToProto(view.host, *out.mutable_status());
 }
 
 void ToProto(const RoleProfile& profile, v1::RoleProfile& out) {

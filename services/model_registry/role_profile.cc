@@ -13,7 +13,7 @@
 namespace switchyard::model_registry {
 namespace {
 
-std::string Lower(std::string_view name) { return absl::AsciiStrToLower(ToAbsl(name)); }
+std::string FoldedName(std::string_view name) { return absl::AsciiStrToLower(ToAbsl(name)); }
 
 bool IsRole(std::string_view text) {
   if (text.empty() || text.size() > 100) return false;
@@ -80,7 +80,7 @@ absl::StatusOr<RoleProfiles> RoleProfiles::Make(std::vector<RoleProfile> profile
     std::vector<std::string> names = profiles[i].aliases;
     names.insert(names.begin(), profiles[i].role);
     for (const std::string& name : names) {
-      if (out.by_name_.try_emplace(Lower(name), i).second) continue;
+      if (out.by_name_.try_emplace(FoldedName(name), i).second) continue;
       faults.push_back({profiles[i].file.empty() ? profiles[i].role : profiles[i].file,
                         absl::StrCat("the role or alias ", name, " is given twice")});
     }
@@ -93,7 +93,7 @@ absl::StatusOr<RoleProfiles> RoleProfiles::Make(std::vector<RoleProfile> profile
 }
 
 const RoleProfile* RoleProfiles::Find(std::string_view role) const {
-  const auto found = by_name_.find(Lower(role));
+  const auto found = by_name_.find(FoldedName(role));
   return found == by_name_.end() ? nullptr : &profiles_[found->second];
 }
 

@@ -71,6 +71,7 @@ RouterRules ToRules(const config::v1::RouterSettings& settings) {
   rules.fallbacks = static_cast<int>(settings.fallbacks());
   rules.output_tokens = settings.output_tokens();
   rules.allow_cloud = settings.allow_cloud();
+  rules.reroute_gone_models = settings.reroute_gone_models();
   rules.hold = app::ToDuration(settings.time().hold());
   return rules;
 }

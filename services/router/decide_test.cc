@@ -18,7 +18,7 @@ using ::testing::IsEmpty;
 const Decision& Of(const DecideResult& result) { return std::get<Decision>(result); }
 const Hold& HoldIn(const DecideResult& result) { return std::get<Hold>(result); }
 
-TaskFacts Standard() {
+TaskFacts StandardTask() {
   TaskFacts facts = TestPrompt();
   facts.complexity = Complexity::kStandard;
   return facts;
@@ -58,7 +58,7 @@ TEST(DecideTest, CommandsAreDecidedWithoutAModel) {
 }
 
 TEST(DecideTest, StandardWorkGoesToAHealthyLocalEndpointWithTheModelLoaded) {
-  const DecideResult result = TestYard().Ask(Standard());
+  const DecideResult result = TestYard().Ask(StandardTask());
   EXPECT_EQ(Best(result), "mid at box");
   EXPECT_EQ(Of(result).strategy, Strategy::kLocalLlm);
   EXPECT_EQ(Of(result).tier, ModelTier::kMedium);
@@ -76,12 +76,12 @@ TEST(DecideTest, AModelThatALocalEndpointPassesOnIsNotLocal) {
   catalogue.endpoints = {Box("box", {"mid", "strong"})};
   for (PlacedModel& placed : catalogue.endpoints[0].models) placed.remote = true;
   const TestYard yard(catalogue);
-  EXPECT_EQ(Of(yard.Ask(Standard())).strategy, Strategy::kCloudLlm);
-  const Explanation why = yard.AskWhy(Local(Standard()));
+  EXPECT_EQ(Of(yard.Ask(StandardTask())).strategy, Strategy::kCloudLlm);
+  const Explanation why = yard.AskWhy(Local(StandardTask()));
   ASSERT_TRUE(why.hold.has_value());
   for (const ExplainedCandidate& one : why.candidates) EXPECT_NE(one.rejection, Rejection::kNone);
   catalogue.endpoints[0].models[0].remote = false;
-  EXPECT_EQ(Best(TestYard(catalogue).Ask(Local(Standard()))), "mid at box");
+  EXPECT_EQ(Best(TestYard(catalogue).Ask(Local(StandardTask()))), "mid at box");
 }
 
 TEST(DecideTest, TrivialPromptsGoToTheSmallestLocalModel) {
@@ -93,17 +93,17 @@ TEST(DecideTest, TrivialPromptsGoToTheSmallestLocalModel) {
 TEST(DecideTest, OthersNeedNothingBeyondTheBestUntilTheAgentIsKnown) {
   TestYard yard;
   EXPECT_EQ(Show(yard.Ask(TestPrompt())), "vast at beta");
-  EXPECT_EQ(Show(yard.Ask(Standard())), "mid at box");
+  EXPECT_EQ(Show(yard.Ask(StandardTask())), "mid at box");
   yard.OneAgent();
   EXPECT_EQ(Show(yard.Ask(TestPrompt())), "vast at beta, big at alpha");
-  EXPECT_EQ(Show(yard.Ask(Standard())), "mid at box, flash at beta, vast at beta, big at alpha");
+  EXPECT_EQ(Show(yard.Ask(StandardTask())), "mid at box, flash at beta, vast at beta, big at alpha");
 }
 
 TEST(DecideTest, AtMostEightAreNamed) {
   Catalogue catalogue;
   catalogue.models = TestRows();
   for (int i = 0; i < 20; ++i) catalogue.endpoints.push_back(Box("box" + std::to_string(10 + i), {"mid"}));
-  EXPECT_EQ(Of(TestYard(catalogue, {.fallbacks = 0}).Ask(Standard())).candidates.size(), 8u);
+  EXPECT_EQ(Of(TestYard(catalogue, {.fallbacks = 0}).Ask(StandardTask())).candidates.size(), 8u);
 }
 
 TEST(DecideTest, LocalOnlyIsAbsolute) {
@@ -122,7 +122,7 @@ TEST(DecideTest, AFamilyThatIsRuledOutGetsNothing) {
   for (const char* name : {"qwen2.5-coder:7b", "llama3.1:8b", "homemade"}) {
     catalogue.models.push_back(FreeRow(name, ModelTier::kMedium));
   }
-  TaskFacts facts = Local(Standard());
+  TaskFacts facts = Local(StandardTask());
   facts.excluded_families = {"qwen"};
   EXPECT_EQ(Best(TestYard(catalogue).Ask(facts)), "llama3.1:8b at box");
   facts.excluded_families = {"qwen", "llama"};
@@ -148,20 +148,20 @@ TEST(DecideTest, EachHoldSaysWhatIsInTheWay) {
   catalogue.endpoints.resize(1);
   const auto ask = [&](const TaskFacts& facts) { return Show(TestYard(catalogue).Ask(facts)); };
   catalogue.endpoints[0].in_flight = 4;
-  EXPECT_EQ(ask(Standard()), "hold NO_CAPACITY");
+  EXPECT_EQ(ask(StandardTask()), "hold NO_CAPACITY");
   catalogue.endpoints[0].in_flight = 0;
   catalogue.endpoints[0].state = EndpointState::kMisconfigured;
-  EXPECT_EQ(ask(Standard()), "hold ENDPOINTS_CLOSED for good");
+  EXPECT_EQ(ask(StandardTask()), "hold ENDPOINTS_CLOSED for good");
   catalogue.endpoints[0].state = EndpointState::kUnknown;
-  EXPECT_EQ(ask(Standard()), "hold ENDPOINTS_CLOSED");
+  EXPECT_EQ(ask(StandardTask()), "hold ENDPOINTS_CLOSED");
   catalogue.endpoints[0].state = EndpointState::kHealthy;
   EXPECT_EQ(ask(TestPrompt(40'000)), "hold TOO_LARGE for good");
   catalogue.endpoints[0].agent = "rig";
-  EXPECT_EQ(ask(Standard()), "hold NO_AGENT_REACHES");
+  EXPECT_EQ(ask(StandardTask()), "hold NO_AGENT_REACHES");
   catalogue.endpoints[0].models.clear();
-  EXPECT_EQ(ask(Standard()), "hold NO_MODEL");
+  EXPECT_EQ(ask(StandardTask()), "hold NO_MODEL");
   catalogue.endpoints.clear();
-  EXPECT_EQ(ask(Standard()), "hold NO_MODEL");
+  EXPECT_EQ(ask(StandardTask()), "hold NO_MODEL");
 }
 
 TEST(DecideTest, UrgentWorkFindsRoomWhereOtherWorkDoesNot) {
@@ -169,7 +169,7 @@ TEST(DecideTest, UrgentWorkFindsRoomWhereOtherWorkDoesNot) {
   catalogue.endpoints.resize(1);
   catalogue.endpoints[0].urgent_slots = 1;
   catalogue.endpoints[0].in_flight = 3;
-  TaskFacts facts = Standard();
+  TaskFacts facts = StandardTask();
   EXPECT_EQ(Show(TestYard(catalogue).Ask(facts)), "hold NO_CAPACITY");
   facts.urgent = true;
   EXPECT_EQ(Best(TestYard(catalogue).Ask(facts)), "mid at box");
@@ -179,7 +179,7 @@ TEST(DecideTest, TheWindowHoldsTheUpperEstimateAndTheAnswer) {
   Catalogue catalogue;
   catalogue.models = {FreeRow("mid", ModelTier::kMedium, 10'000), FreeRow("wide", ModelTier::kMedium, 100'000)};
   catalogue.endpoints = {Box("a", {"mid"}), Box("b", {"wide"})};
-  TaskFacts facts = Standard();
+  TaskFacts facts = StandardTask();
   // A quarter of the window is left for the answer.
   facts.prompt = {.expected = 7'000, .upper = 7'500};
   EXPECT_EQ(Best(TestYard(catalogue).Ask(facts)), "mid at a");
@@ -192,7 +192,7 @@ TEST(DecideTest, ALearntRatioCountsForTheWindow) {
   catalogue.models = {FreeRow("mid", ModelTier::kMedium, 10'000), FreeRow("wide", ModelTier::kMedium, 100'000)};
   catalogue.endpoints = {Box("a", {"mid"}), Box("b", {"wide"})};
   catalogue.ratios["mid"] = {.expected = 1.5, .upper = 2};
-  TaskFacts facts = Standard();
+  TaskFacts facts = StandardTask();
   facts.prompt = {.expected = 4'000, .upper = 4'400};
   EXPECT_EQ(Show(TestYard(catalogue).Ask(facts)), "wide at b");
 }
@@ -259,7 +259,7 @@ TEST(DecideTest, AFirstChoiceThatIsMisconfiguredIsNotPassedByInSilence) {
   EXPECT_EQ(Best(result), "big at alpha");
   EXPECT_THAT(SignalsOf(Of(result)), HasSubstr("MISCONFIGURED"));
   // It would not have been the first choice for standard work.
-  EXPECT_THAT(SignalsOf(Of(TestYard(catalogue).Ask(Standard()))), ::testing::Not(HasSubstr("MISCONFIGURED")));
+  EXPECT_THAT(SignalsOf(Of(TestYard(catalogue).Ask(StandardTask()))), ::testing::Not(HasSubstr("MISCONFIGURED")));
   // Nobody could have used it.
   TestYard poor(catalogue);
   poor.Offer({"credential:env:alpha"});
@@ -310,7 +310,7 @@ TEST(DecidePinTest, NoModelGetsATaskAThirdTimePinnedOrNot) {
 }
 
 TEST(DecideHistoryTest, AFailedCheckGoesToAStrongerModel) {
-  const TaskFacts facts = After(Standard(), "mid", AttemptOutcome::kVerificationFailed);
+  const TaskFacts facts = After(StandardTask(), "mid", AttemptOutcome::kVerificationFailed);
   const DecideResult result = TestYard().Ask(facts);
   EXPECT_EQ(Best(result), "vast at beta");
   EXPECT_EQ(Of(result).cause, Cause::kEscalated);
@@ -332,7 +332,7 @@ TEST(DecideHistoryTest, AmongTheStrongestOthersComeFirstThenItOnceMoreThenNone) 
 TEST(DecideHistoryTest, AStrongerModelThatIsClosedIsWaitedFor) {
   Catalogue catalogue = TestCatalogue();
   catalogue.endpoints[1].state = catalogue.endpoints[2].state = EndpointState::kRateLimited;
-  const TaskFacts facts = After(Standard(), "mid", AttemptOutcome::kVerificationFailed);
+  const TaskFacts facts = After(StandardTask(), "mid", AttemptOutcome::kVerificationFailed);
   EXPECT_EQ(Show(TestYard(catalogue).Ask(facts)), "hold ENDPOINTS_CLOSED");
 }
 
@@ -373,7 +373,7 @@ TEST(DecideBudgetTest, ASpentBudgetHoldsUntilTheNextPeriod) {
   EXPECT_LE(HoldIn(result).retry_time, BoundsOf(BudgetPeriod::kDay, kTestNow).end);
   EXPECT_GT(HoldIn(result).retry_time, kTestNow);
   // What costs nothing goes on.
-  EXPECT_EQ(Best(yard.Ask(Standard())), "mid at box");
+  EXPECT_EQ(Best(yard.Ask(StandardTask())), "mid at box");
 }
 
 TEST(DecideBudgetTest, ARefusingBudgetHoldsForGood) {
@@ -467,7 +467,7 @@ TEST(WarmHostsTest, AreThoseWhereTheBestModelIsLoaded) {
   catalogue.endpoints.push_back(Box("attic", {"mid"}));
   catalogue.endpoints[4].models[0].warmth = Warmth::kCold;
   const TestYard yard(catalogue);
-  EXPECT_THAT(WarmHosts(yard.snapshot(), Of(yard.Ask(Standard()))), ElementsAre("box", "den"));
+  EXPECT_THAT(WarmHosts(yard.snapshot(), Of(yard.Ask(StandardTask()))), ElementsAre("box", "den"));
   EXPECT_THAT(WarmHosts(yard.snapshot(), Of(yard.Ask(TestPrompt()))), IsEmpty());
 }
 

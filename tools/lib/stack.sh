@@ -56,8 +56,14 @@ server:
 YAML
 }
 
-# What a service calls the others with: verification submits tasks too.
-service_token() { if [[ $1 == switchyard-verification ]]; then echo verification; else echo service; fi; }
+# What a service calls the others with: verification submits tasks too, the registry reads what agents say of their machines.
+service_token() {
+  case $1 in
+    switchyard-verification) echo verification ;;
+    switchyard-model-registry) echo registry ;;
+    *) echo service ;;
+  esac
+}
 
 auth_section() {
   cat <<YAML
@@ -88,6 +94,13 @@ model_registry:
 YAML
 }
 
+hub_address_section() {
+  cat <<YAML
+agent_hub:
+  address: 127.0.0.1:$(service_port switchyard-agent-hub)
+YAML
+}
+
 model_registry_section() {
   cat <<YAML
 model_registry:
@@ -109,7 +122,8 @@ stack_write_config() {
   { server_section switchyard-scheduler && auth_section && task_queue_section && router_address_section &&
     echo "hub_addresses: [127.0.0.1:$(service_port switchyard-agent-hub)]"; } |
     write_if_changed "$STATE/config/switchyard-scheduler.yaml"
-  { server_section switchyard-model-registry && database_section && auth_section && model_registry_section; } |
+  { server_section switchyard-model-registry && database_section && auth_section switchyard-model-registry &&
+    model_registry_section && hub_address_section; } |
     write_if_changed "$STATE/config/switchyard-model-registry.yaml"
   { server_section switchyard-router && database_section && auth_section && task_queue_section &&
     registry_address_section; } |
@@ -203,7 +217,7 @@ stack_revoke_superseded() {
 # token_warnings: a line for each token that ends within a month.
 token_warnings() {
   local name file left
-  for name in admin service verification; do
+  for name in admin service registry verification; do
     file=$STATE/tokens/$name.token
     [[ -s $file ]] || continue
     left=$(($(token_days "$name") - ($(date +%s) - $(stat -c %Y "$file")) / 86400))

@@ -1,11 +1,11 @@
-#include "services/model_registry/probe_answers.h"
+#include "libs/model_probe/probe_answers.h"
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "libs/base/random.h"
 #include "libs/testing/fake_clock.h"
 
-namespace switchyard::model_registry {
+namespace switchyard::model_probe {
 namespace {
 
 using ::testing::HasSubstr;
@@ -201,4 +201,4 @@ TEST_F(ProbeAnswersTest, ShowsTextOfOthersHarmlessly) {
 }
 
 }  // namespace
-}  // namespace switchyard::model_registry
+}  // namespace switchyard::model_probe

@@ -1,4 +1,4 @@
-#include "services/model_registry/probe_answers.h"
+#include "libs/model_probe/probe_answers.h"
 
 #include <algorithm>
 #include <utility>
@@ -12,7 +12,7 @@
 #include "libs/text/utf8.h"
 #include "nlohmann/json.hpp"
 
-namespace switchyard::model_registry {
+namespace switchyard::model_probe {
 namespace {
 
 using Json = nlohmann::json;
@@ -258,4 +258,4 @@ void MergeLoaded(const std::vector<FoundModel>& loaded, std::vector<FoundModel>&
   }
 }
 
-}  // namespace switchyard::model_registry
+}  // namespace switchyard::model_probe

@@ -10,9 +10,9 @@
 
 #include "absl/time/time.h"
 #include "libs/http/http_transport.h"
-#include "services/model_registry/endpoint.h"
+#include "libs/model_probe/model_probe.h"
 
-namespace switchyard::model_registry {
+namespace switchyard::model_probe {
 
 // What went wrong with one exchange, taken into `result`: false when nothing did and the body can be read. 404 is left
 // to the caller, who knows what was asked for.
@@ -41,4 +41,4 @@ bool IsWord(EndpointKind kind, std::string_view body);
 // Adds to what `/api/tags` lists what `/api/ps` says of it.
 void MergeLoaded(const std::vector<FoundModel>& loaded, std::vector<FoundModel>& models);
 
-}  // namespace switchyard::model_registry
+}  // namespace switchyard::model_probe
