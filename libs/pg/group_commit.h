@@ -19,7 +19,6 @@
 #include "libs/base/clock.h"
 #include "libs/base/mutex.h"
 #include "libs/base/random.h"
-#include "libs/base/status.h"
 #include "libs/pg/answerer.h"
 #include "libs/pg/batch_runner.h"
 #include "libs/pg/op_batch.h"
@@ -48,12 +47,20 @@ class GroupCommitObserver {
   virtual void OnFlush(std::size_t batch, absl::Duration took, const absl::Status& status, std::size_t queued) = 0;
 };
 
+// How a lane connects, and its refusals.
+ConnectOptions GroupCommitConnect(std::string_view name, const GroupCommitOptions& options, ConnectOptions connect);
+absl::Status GroupCommitFull(const GroupCommitOptions& options);
+absl::Status GroupCommitStopping();
+absl::Status GroupCommitTooLate();
+
 // Turns single operations into batches without a timer: the first one goes at once, and what arrives while it is in
 // flight joins the next batch. One session and two threads of its own: one commits, the other answers. Thread-safe.
 //
-// Nobody is answered before the commit. Operations with the same key never share a batch, and keep their order. What
-// can go wrong with a transaction is handled as transaction.h says, bad data as batch_runner.h says. UNAVAILABLE does
-// not tell whether an operation happened when its reason is COMMIT_UNKNOWN; with any other reason it did not.
+// Nobody is answered before the commit. What is still queued when its deadline passes is never begun:
+// DEADLINE_EXCEEDED. What has begun is finished, whoever waits. Operations with the same key never share a batch, and
+// keep their order. What can go wrong with a transaction is handled as transaction.h says, bad data as batch_runner.h
+// says. UNAVAILABLE does not tell whether an operation happened when its reason is COMMIT_UNKNOWN; with any other
+// reason it did not.
 //
 // `Answer` is default-constructible; a refusal of one operation is such an answer, not an error.
 template <class Op, class Answer>
@@ -68,14 +75,15 @@ class GroupCommit final {
   // A hash of what the operation concerns; 0 for none. Two keys of one hash only cost a batch.
   using Key = std::function<std::uint64_t(const Op&)>;
 
-  // `name` goes into the session's application name. `key` may be null. Borrows `rng` and `observer`, which may be
-  // null.
+  // `name` goes into the session's application name. `key` may be null. Borrows `rng`, `observer`, which may be null,
+  // and the clock of deadlines; without one there are none.
   GroupCommit(std::string_view name, const GroupCommitOptions& options, const ConnectOptions& connect, Flush flush,
-              Key key, Rng& rng, GroupCommitObserver* observer = nullptr)
+              Key key, Rng& rng, GroupCommitObserver* observer = nullptr, const Clock* clock = nullptr)
       : options_(options),
         flush_(std::move(flush)),
         observer_(observer),
-        sessions_(Connect(name, options, connect), rng),
+        clock_(clock),
+        sessions_(GroupCommitConnect(name, options, connect), rng),
         chooser_(options.max_batch, std::move(key)) {}
   ~GroupCommit() { Stop(); }
 
@@ -105,21 +113,20 @@ class GroupCommit final {
       left.Swap(incoming_);
       queued_ = 0;
     }
-    for (Done& done : left.dones) done(Stopping());
+    for (Waiter<Done>& waiter : left.dones) waiter.done(GroupCommitStopping());
   }
 
-  void Submit(Op op, Done done) {
+  void Submit(Op op, Done done, absl::Time deadline = absl::InfiniteFuture()) {
     absl::Status refusal;
     {
       MutexLock lock(mutex_);
       if (stopping_) {
-        refusal = Stopping();
+        refusal = GroupCommitStopping();
       } else if (queued_ >= options_.max_queued) {
-        refusal = MakeError(absl::StatusCode::kResourceExhausted, "too many operations wait for the database",
-                            ErrorDetails{.reason = std::string(kQueueFull), .retry_after = options_.retry_after});
+        refusal = GroupCommitFull(options_);
       } else {
         ++queued_;
-        incoming_.Add(std::move(op), std::move(done));
+        incoming_.Add(std::move(op), {std::move(done), deadline});
         if (idle_) wake_.NotifyOne();
         return;
       }
@@ -134,18 +141,7 @@ class GroupCommit final {
   }
 
  private:
-  using Batch = OpBatch<Op, Done>;
-
-  static ConnectOptions Connect(std::string_view name, const GroupCommitOptions& options, ConnectOptions connect) {
-    connect.application_name.append("/").append(name);
-    connect.statement_timeout = options.transaction.timeout;
-    connect.force_generic_plan = true;
-    return connect;
-  }
-
-  static absl::Status Stopping() {
-    return MakeError(absl::StatusCode::kUnavailable, kStopping, "the service is stopping");
-  }
+  using Batch = OpBatch<Op, Waiter<Done>>;
 
   void Loop() {
     Batch fresh, backlog, batch;
@@ -158,12 +154,25 @@ class GroupCommit final {
           idle_ = false;
         }
         if (incoming_.size() == 0 && backlog.size() == 0) return;
+      }
+      // A session that is to be made may take longer than callers wait. What fails here fails the batch.
+      sessions_.Get(absl::ZeroDuration()).IgnoreError();
+      {
+        MutexLock lock(mutex_);
         fresh.Swap(incoming_);
       }
       chooser_.Choose(fresh, backlog, batch);
       {
         MutexLock lock(mutex_);
         queued_ -= batch.size();
+      }
+      if (clock_ != nullptr) {
+        if (Batch late = TakeLate(batch, clock_->Now()); late.size() > 0) {
+          answerer_.Give([late = std::move(late)]() mutable {
+            for (Waiter<Done>& waiter : late.dones) waiter.done(GroupCommitTooLate());
+          });
+        }
+        if (batch.size() == 0) continue;
       }
       answerer_.Give([finished = Run(std::move(batch))]() mutable { finished.Tell(); });
       batch.Clear();
@@ -185,9 +194,9 @@ class GroupCommit final {
       for (const Part& part : parts) {
         for (std::size_t i = part.first; i < part.first + part.count; ++i) {
           if (part.status.ok()) {
-            batch.dones[i](std::move(answers[i]));
+            batch.dones[i].done(std::move(answers[i]));
           } else {
-            batch.dones[i](part.status);
+            batch.dones[i].done(part.status);
           }
         }
       }
@@ -219,9 +228,10 @@ class GroupCommit final {
   const GroupCommitOptions options_;
   const Flush flush_;
   GroupCommitObserver* const observer_;
+  const Clock* const clock_;
   ReconnectingSession sessions_;
   // Scratch of the committing thread.
-  BatchChooser<Op, Done> chooser_;
+  BatchChooser<Op, Waiter<Done>> chooser_;
   std::thread thread_;
   Answerer answerer_;
 

@@ -12,6 +12,7 @@
 #include "gtest/gtest.h"
 #include "libs/base/status_macros.h"
 #include "libs/pg/sqlstate.h"
+#include "libs/testing/fake_clock.h"
 #include "libs/testing/status_matchers.h"
 #include "libs/testing/throwaway_postgres.h"
 
@@ -30,8 +31,8 @@ struct Write {
 using Writes = GroupCommit<Write, std::int64_t>;
 using Future = std::future<absl::StatusOr<std::int64_t>>;
 
-constexpr Statement kInsert{"insert", "INSERT INTO t (id, body) SELECT * FROM unnest($1, $2)"};
-constexpr Statement kCount{"count", "SELECT count(*) FROM t"};
+constexpr Statement kInsertGrouped{"insert", "INSERT INTO t (id, body) SELECT * FROM unnest($1, $2)"};
+constexpr Statement kCountGrouped{"count", "SELECT count(*) FROM t"};
 constexpr Statement kTwice{"twice", "SELECT count(*) FROM (SELECT id FROM t GROUP BY id HAVING count(*) > 1) AS again"};
 constexpr Statement kSome{"some", "SELECT id FROM t ORDER BY id"};
 
@@ -43,7 +44,7 @@ absl::Status Insert(Session& session, absl::Span<Write> writes, absl::Span<std::
     texts.Append(writes[i].text);
     answers[i] = writes[i].id * 10;
   }
-  return session.Execute(kInsert, Params().Add(ids).Add(texts)).status();
+  return session.Execute(kInsertGrouped, Params().Add(ids).Add(texts)).status();
 }
 
 // Holds the committer inside a flush until opened, so that a test decides what shares the next batch.
@@ -83,7 +84,8 @@ class GroupCommitTest : public ::testing::Test, public GroupCommitObserver {
     ASSERT_THAT((*session)->RunScript("CREATE TABLE t (id bigint NOT NULL, body text CHECK (body <> 'bad'))"), IsOk());
   }
   void Begin(Writes::Flush flush = Insert, const GroupCommitOptions& options = {}, Writes::Key key = nullptr) {
-    commit_ = std::make_unique<Writes>("test", options, connect_, std::move(flush), std::move(key), *rng_, this);
+    commit_ =
+        std::make_unique<Writes>("test", options, connect_, std::move(flush), std::move(key), *rng_, this, &clock_);
     commit_->Start();
   }
   void BeginGated(const GroupCommitOptions& options = {}, Writes::Key key = nullptr) {
@@ -94,10 +96,11 @@ class GroupCommitTest : public ::testing::Test, public GroupCommitObserver {
         },
         options, std::move(key));
   }
-  Future Submit(Write write) {
+  Future Submit(Write write, absl::Time deadline = absl::InfiniteFuture()) {
     auto promise = std::make_shared<std::promise<absl::StatusOr<std::int64_t>>>();
     Future future = promise->get_future();
-    commit_->Submit(std::move(write), [promise](absl::StatusOr<std::int64_t> answer) { promise->set_value(answer); });
+    commit_->Submit(
+        std::move(write), [promise](absl::StatusOr<std::int64_t> answer) { promise->set_value(answer); }, deadline);
     return future;
   }
   std::int64_t Number(const Statement& statement) {
@@ -116,6 +119,7 @@ class GroupCommitTest : public ::testing::Test, public GroupCommitObserver {
     return batches_;
   }
 
+  testing::FakeClock clock_;
   Failpoints failpoints_;
   ConnectOptions connect_;
   std::unique_ptr<Rng> rng_ = MakeSeededRng(5);
@@ -129,7 +133,7 @@ TEST_F(GroupCommitTest, AnswersEachOperationAfterItsCommit) {
   UseShared();
   Begin();
   EXPECT_THAT(Submit({.id = 4}).get(), IsOkAndHolds(40));
-  EXPECT_EQ(Number(kCount), 1);
+  EXPECT_EQ(Number(kCountGrouped), 1);
 }
 
 TEST_F(GroupCommitTest, WhatArrivesDuringAFlushSharesTheNext) {
@@ -144,6 +148,46 @@ TEST_F(GroupCommitTest, WhatArrivesDuringAFlushSharesTheNext) {
   for (int i = 0; i <= 20; ++i) EXPECT_THAT(futures[static_cast<std::size_t>(i)].get(), IsOkAndHolds(i * 10));
   EXPECT_THAT(batches(), ::testing::ElementsAre(1, 20));
   EXPECT_EQ(commit_->queued(), 0u);
+}
+
+TEST_F(GroupCommitTest, WhatNobodyWaitsForAnyMoreIsNotBegun) {
+  UseShared();
+  BeginGated();
+  const absl::Time soon = clock_.Now() + absl::Seconds(1);
+  // Begun before its deadline, so it is finished.
+  Future begun = Submit({.id = 0}, soon);
+  gate_.AwaitFirst();
+  std::vector<Future> late, wanted;
+  for (int i = 1; i <= 5; ++i) {
+    late.push_back(Submit({.id = i}, soon));
+    wanted.push_back(Submit({.id = 10 * i}, soon + absl::Seconds(i)));
+  }
+  wanted.push_back(Submit({.id = 100}));
+  clock_.Advance(absl::Seconds(1));
+  gate_.Open();
+  EXPECT_THAT(begun.get(), IsOkAndHolds(0));
+  for (Future& future : late) {
+    const absl::Status status = future.get().status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded);
+    EXPECT_THAT(status, IsError("DEADLINE_EXCEEDED"));
+  }
+  for (Future& future : wanted) EXPECT_THAT(future.get(), IsOk());
+  EXPECT_EQ(Number(kCountGrouped), 7);
+  EXPECT_THAT(batches(), ::testing::ElementsAre(1, 6));
+  EXPECT_EQ(commit_->queued(), 0u);
+}
+
+TEST_F(GroupCommitTest, NothingIsBegunWhenNobodyWaits) {
+  UseShared();
+  BeginGated();
+  Future begun = Submit({.id = 0});
+  gate_.AwaitFirst();
+  Future late = Submit({.id = 1}, clock_.Now());
+  gate_.Open();
+  EXPECT_THAT(begun.get(), IsOk());
+  EXPECT_THAT(late.get(), IsError("DEADLINE_EXCEEDED"));
+  EXPECT_THAT(batches(), ::testing::ElementsAre(1));
+  EXPECT_THAT(Submit({.id = 2}).get(), IsOkAndHolds(20));
 }
 
 TEST_F(GroupCommitTest, KeepsBatchesWithinTheirBound) {
@@ -221,7 +265,7 @@ TEST_F(GroupCommitTest, OnlyBadOperationsOfABatchFail) {
       EXPECT_THAT(answer, IsOkAndHolds(i * 10)) << i;
     }
   }
-  EXPECT_EQ(Number(kCount), 36);
+  EXPECT_EQ(Number(kCountGrouped), 36);
 }
 
 TEST_F(GroupCommitTest, RunsABatchAgainAfterASerializationFailure) {
@@ -233,7 +277,7 @@ TEST_F(GroupCommitTest, RunsABatchAgainAfterASerializationFailure) {
   });
   EXPECT_THAT(Submit({.id = 1}).get(), IsOkAndHolds(10));
   EXPECT_EQ(runs, 2);
-  EXPECT_EQ(Number(kCount), 1);
+  EXPECT_EQ(Number(kCountGrouped), 1);
 }
 
 TEST_F(GroupCommitTest, SurvivesARealDeadlock) {
@@ -264,7 +308,7 @@ TEST_F(GroupCommitTest, AnswersALandedCommitWhoseAnswerWasLost) {
   Begin();
   failpoints_.Set(Failpoint::kCommitAnswerLost, {.times = 3});
   for (int i = 0; i < 5; ++i) EXPECT_THAT(Submit({.id = i}).get(), IsOkAndHolds(i * 10));
-  EXPECT_EQ(Number(kCount), 5);
+  EXPECT_EQ(Number(kCountGrouped), 5);
   EXPECT_EQ(Number({"distinct", "SELECT count(DISTINCT id) FROM t"}), 5);
 }
 
@@ -273,7 +317,7 @@ TEST_F(GroupCommitTest, AppliesOnceWhatWasCutOffBeforeItsCommit) {
   Begin();
   failpoints_.Set(Failpoint::kBeforeCommitDisconnect, {.times = 1});
   EXPECT_THAT(Submit({.id = 1}).get(), IsOkAndHolds(10));
-  EXPECT_EQ(Number(kCount), 1);
+  EXPECT_EQ(Number(kCountGrouped), 1);
 }
 
 TEST_F(GroupCommitTest, StopFinishesWhatIsQueuedAndRefusesTheRest) {
@@ -288,7 +332,7 @@ TEST_F(GroupCommitTest, StopFinishesWhatIsQueuedAndRefusesTheRest) {
   stopper.join();
   for (Future& future : futures) EXPECT_THAT(future.get(), IsOk());
   EXPECT_THAT(Submit({.id = 9}).get(), IsError("STOPPING"));
-  EXPECT_EQ(Number(kCount), 6);
+  EXPECT_EQ(Number(kCountGrouped), 6);
 }
 
 TEST_F(GroupCommitTest, StoppedBeforeItStartedAnswersWhatWasSubmitted) {

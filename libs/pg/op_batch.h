@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -7,6 +8,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_set.h"
+#include "absl/time/time.h"
 
 namespace switchyard::pg {
 
@@ -27,6 +29,26 @@ struct OpBatch {
   }
   void Swap(OpBatch& other) { std::swap(*this, other); }
 };
+
+// Whom to answer, and until when somebody waits for the answer.
+template <class Done>
+struct Waiter {
+  Done done;
+  absl::Time deadline;
+};
+
+// Takes those out of `batch` that nobody waits for any more.
+template <class Op, class Done>
+OpBatch<Op, Waiter<Done>> TakeLate(OpBatch<Op, Waiter<Done>>& batch, absl::Time now) {
+  const auto is_late = [now](const Waiter<Done>& waiter) { return waiter.deadline <= now; };
+  OpBatch<Op, Waiter<Done>> late, all;
+  if (std::none_of(batch.dones.begin(), batch.dones.end(), is_late)) return late;
+  all.Swap(batch);
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    (is_late(all.dones[i]) ? late : batch).Add(std::move(all.ops[i]), std::move(all.dones[i]));
+  }
+  return late;
+}
 
 // Decides what shares a batch: at most `max` operations, and of each key the oldest. Not thread-safe.
 template <class Op, class Done>

@@ -20,9 +20,9 @@ using ::switchyard::testing::IsOk;
 using ::switchyard::testing::SharedPostgres;
 using ::switchyard::testing::ThrowawayPostgres;
 
-constexpr Statement kOne{"one", "SELECT 1"};
-constexpr Statement kInsert{"insert", "INSERT INTO t VALUES (1)"};
-constexpr Statement kCount{"count", "SELECT count(*) FROM t"};
+constexpr Statement kSelectOne{"one", "SELECT 1"};
+constexpr Statement kInsertPooled{"insert", "INSERT INTO t VALUES (1)"};
+constexpr Statement kCountPooled{"count", "SELECT count(*) FROM t"};
 
 class PoolTest : public ::testing::Test {
  protected:
@@ -70,7 +70,7 @@ TEST_F(PoolTest, NeverExceedsItsBound) {
         absl::StatusOr<Pool::Lease> lease = pool.Acquire(absl::Seconds(30));
         ASSERT_THAT(lease, IsOk());
         EXPECT_LE(++held, 3);
-        EXPECT_THAT((*lease)->Execute(kOne), IsOk());
+        EXPECT_THAT((*lease)->Execute(kSelectOne), IsOk());
         --held;
       }
     });
@@ -86,9 +86,9 @@ TEST_F(PoolTest, RollsBackWhatALeaseLeftOpen) {
     SY_ASSERT_OK_AND_ASSIGN(const Pool::Lease lease, pool.Acquire());
     ASSERT_THAT(lease->RunScript("CREATE TABLE t (id int)"), IsOk());
     ASSERT_THAT(lease->Begin(), IsOk());
-    ASSERT_THAT(lease->Execute(kInsert), IsOk());
+    ASSERT_THAT(lease->Execute(kInsertPooled), IsOk());
   }
-  SY_ASSERT_OK_AND_ASSIGN(const Result count, pool.Execute(kCount));
+  SY_ASSERT_OK_AND_ASSIGN(const Result count, pool.Execute(kCountPooled));
   EXPECT_EQ(count[0].Int64(0), 0);
 }
 
@@ -103,24 +103,24 @@ TEST_F(PoolTest, RefusesWhenClosed) {
 TEST_F(PoolTest, SurvivesARestartOfTheServer) {
   SY_ASSERT_OK_AND_ASSIGN(const auto postgres, ThrowawayPostgres::Create({}));
   Pool pool(postgres->NewDatabase(), {.max_sessions = 2}, *rng_);
-  ASSERT_THAT(pool.Execute(kOne), IsOk());
+  ASSERT_THAT(pool.Execute(kSelectOne), IsOk());
   postgres->StopImmediately();
-  EXPECT_THAT(pool.Execute(kOne), IsError("DATABASE_UNAVAILABLE"));
+  EXPECT_THAT(pool.Execute(kSelectOne), IsError("DATABASE_UNAVAILABLE"));
   EXPECT_FALSE(pool.Healthy());
-  EXPECT_THAT(pool.Execute(kOne), IsError("DATABASE_UNAVAILABLE")) << "refused at once, between attempts";
+  EXPECT_THAT(pool.Execute(kSelectOne), IsError("DATABASE_UNAVAILABLE")) << "refused at once, between attempts";
   ASSERT_THAT(postgres->Start(), IsOk());
   // The pause between attempts has to pass.
   while (!pool.Probe(absl::Seconds(10)).ok()) std::this_thread::yield();
   EXPECT_TRUE(pool.Healthy());
-  EXPECT_THAT(pool.Execute(kOne), IsOk());
+  EXPECT_THAT(pool.Execute(kSelectOne), IsOk());
 }
 
 TEST_F(PoolTest, ReplacesAnIdleSessionThatTheServerClosed) {
   SY_ASSERT_OK_AND_ASSIGN(const auto postgres, ThrowawayPostgres::Create({}));
   Pool pool(postgres->NewDatabase(), {.max_sessions = 1}, *rng_);
-  ASSERT_THAT(pool.Execute(kOne), IsOk());
+  ASSERT_THAT(pool.Execute(kSelectOne), IsOk());
   ASSERT_THAT(postgres->Restart(), IsOk());
-  EXPECT_THAT(pool.Execute(kOne), IsOk());
+  EXPECT_THAT(pool.Execute(kSelectOne), IsOk());
 }
 
 TEST_F(PoolTest, DatabaseClockFollowsTheDatabase) {

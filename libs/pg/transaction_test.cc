@@ -17,8 +17,8 @@ namespace {
 using ::switchyard::testing::IsError;
 using ::switchyard::testing::IsOk;
 
-constexpr Statement kInsert{"insert", "INSERT INTO t VALUES ($1)"};
-constexpr Statement kCount{"count", "SELECT count(*) FROM t"};
+constexpr Statement kInsertInside{"insert", "INSERT INTO t VALUES ($1)"};
+constexpr Statement kCountInside{"count", "SELECT count(*) FROM t"};
 constexpr Statement kStatus{"status", "SELECT pg_xact_status($1::text::xid8)"};
 
 class TransactionTest : public ::testing::Test {
@@ -33,12 +33,12 @@ class TransactionTest : public ::testing::Test {
   absl::Status InsertOne(const TransactionOptions& options = {}) {
     return RunTransaction(*sessions_, options, [&](Session& session) {
       ++runs_;
-      return session.Execute(kInsert, Params().Add(std::int64_t{1})).status();
+      return session.Execute(kInsertInside, Params().Add(std::int64_t{1})).status();
     });
   }
   std::int64_t Count() {
     absl::StatusOr<Session*> session = sessions_->Get(absl::Seconds(10));
-    absl::StatusOr<Result> result = session.ok() ? (*session)->Execute(kCount) : session.status();
+    absl::StatusOr<Result> result = session.ok() ? (*session)->Execute(kCountInside) : session.status();
     EXPECT_THAT(result, IsOk());
     return result.ok() ? (*result)[0].Int64(0) : -1;
   }
@@ -73,7 +73,7 @@ TEST_F(TransactionTest, GivesUpWhenTheConnectionGoesAgain) {
 
 TEST_F(TransactionTest, RunsAgainAfterASerializationFailure) {
   const absl::Status status = RunTransaction(*sessions_, {}, [&](Session& session) -> absl::Status {
-    const absl::Status inserted = session.Execute(kInsert, Params().Add(std::int64_t{1})).status();
+    const absl::Status inserted = session.Execute(kInsertInside, Params().Add(std::int64_t{1})).status();
     return ++runs_ < 3 ? FromSqlState("40001", "try again") : inserted;
   });
   EXPECT_THAT(status, IsOk());
@@ -92,7 +92,7 @@ TEST_F(TransactionTest, RunsAgainOnlySoOften) {
 
 TEST_F(TransactionTest, RollsBackWhenTheBodyFails) {
   const absl::Status status = RunTransaction(*sessions_, {}, [&](Session& session) {
-    EXPECT_THAT(session.Execute(kInsert, Params().Add(std::int64_t{1})), IsOk());
+    EXPECT_THAT(session.Execute(kInsertInside, Params().Add(std::int64_t{1})), IsOk());
     return absl::NotFoundError("changed my mind");
   });
   EXPECT_TRUE(absl::IsNotFound(status));
@@ -129,7 +129,7 @@ TEST_F(TransactionTest, DoesNotTrustATransactionIdAcrossARestart) {
   SY_ASSERT_OK_AND_ASSIGN(auto helper, Session::Connect(elsewhere));
   // The other server gives out the same id, and commits it.
   ASSERT_THAT(first->Begin(), IsOk());
-  ASSERT_THAT(first->Execute(kInsert, Params().Add(std::int64_t{1})), IsOk());
+  ASSERT_THAT(first->Execute(kInsertInside, Params().Add(std::int64_t{1})), IsOk());
   const std::uint64_t id = first->transaction_id()->value + 1;
   ASSERT_THAT(first->Rollback(), IsOk());
   for (std::uint64_t reached = 0; reached < id;) {
@@ -141,8 +141,9 @@ TEST_F(TransactionTest, DoesNotTrustATransactionIdAcrossARestart) {
 
   failpoints_.Set(Failpoint::kCommitAnswerLost, {.times = 1});
   TwoServers sessions(std::move(first), std::move(second));
-  const absl::Status status = RunTransaction(
-      sessions, {}, [&](Session& session) { return session.Execute(kInsert, Params().Add(std::int64_t{1})).status(); });
+  const absl::Status status = RunTransaction(sessions, {}, [&](Session& session) {
+    return session.Execute(kInsertInside, Params().Add(std::int64_t{1})).status();
+  });
   EXPECT_THAT(status, IsError("COMMIT_UNKNOWN"));
 }
 
@@ -163,7 +164,7 @@ TEST(IncarnationTest, ChangesWithARestartAndWithCrashRecovery) {
   // A crashed backend makes the postmaster set up shared memory anew, without restarting itself.
   SY_ASSERT_OK_AND_ASSIGN(const auto victim, Session::Connect(connect));
   ASSERT_EQ(kill(victim->backend_pid(), SIGKILL), 0);
-  EXPECT_FALSE(victim->Execute(kCount).ok());
+  EXPECT_FALSE(victim->Execute(kCountInside).ok());
   // Until the postmaster has noticed, it lets new sessions in.
   std::string third = incarnation();
   for (int tries = 0; third == second && tries < 1'000; ++tries) third = incarnation();

@@ -6,12 +6,13 @@
 #include <grpcpp/client_context.h>
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <optional>
 #include <string>
 
 #include "libs/base/random.h"
 #include "libs/rpc/handler.h"
-#include "libs/rpc/raw_unary.h"
+#include "libs/rpc/raw_service.h"
 #include "libs/rpc/status_convert.h"
 #include "libs/testing/rpc_test_server.h"
 #include "libs/testing/status_matchers.h"
@@ -27,6 +28,8 @@ using ::switchyard::testing::RpcTestServer;
 using ::switchyard::testing::v1::EchoRequest;
 using ::switchyard::testing::v1::EchoResponse;
 using ::switchyard::testing::v1::EchoService;
+using ::switchyard::testing::v1::WatchEchoRequest;
+using ::switchyard::testing::v1::WatchEchoResponse;
 using ::testing::ElementsAre;
 using ::testing::Field;
 using ::testing::IsEmpty;
@@ -94,32 +97,42 @@ TEST(WireFaultsTest, EndsWithAFaultWhateverTheBytesAre) {
   }
 }
 
-class RawEcho final : public EchoService::WithRawCallbackMethod_Echo<EchoService::Service> {
+class RawEcho final : public RawService<EchoService::CallbackService> {
  public:
-  explicit RawEcho(CallGate& gate) : rpc_(gate, EchoService::service_full_name()) {}
-  grpc::ServerUnaryReactor* Echo(grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
-                                 grpc::ByteBuffer* response) override {
-    return RawUnary<EchoRequest, EchoResponse>(
-        rpc_, context, echo_, request, response,
-        [](const CallContext&, const EchoRequest& request, EchoResponse& response, Done done) {
-          response.set_text(request.text());
-          done(request.text() == "no" ? absl::NotFoundError("no") : absl::OkStatus());
+  explicit RawEcho(CallGate& gate) : rpc_(gate, EchoService::service_full_name()) {
+    TakeRaw(rpc_, &RawEcho::Echo, &RawEcho::WatchEcho);
+  }
+  grpc::ServerUnaryReactor* Echo(grpc::CallbackServerContext* context, const EchoRequest* request,
+                                 EchoResponse* response) override {
+    return rpc_.Unary(context, echo_, request, response,
+                      [](const CallContext&, const EchoRequest& request, EchoResponse& response, Done done) {
+                        response.set_text(request.text());
+                        done(request.text() == "no" ? absl::NotFoundError("no") : absl::OkStatus());
+                      });
+  }
+  grpc::ServerWriteReactor<WatchEchoResponse>* WatchEcho(grpc::CallbackServerContext* context,
+                                                         const WatchEchoRequest* request) override {
+    return rpc_.Stream<WatchEchoResponse>(
+        context, watch_, request, StreamLimits{},
+        [](const CallContext&, const WatchEchoRequest&, const std::shared_ptr<ServerStream<WatchEchoResponse>>&) {
+          return absl::OutOfRangeError("that was all");
         });
   }
 
  private:
   Handlers rpc_;
   const Method& echo_ = rpc_.Find("Echo");
+  const Method& watch_ = rpc_.Find("WatchEcho");
 };
 
-class RawUnaryTest : public ::testing::Test {
+class RawServiceTest : public ::testing::Test {
  protected:
-  RawUnaryTest() : echo_(server_.gate()) {
+  RawServiceTest() : echo_(server_.gate()) {
     server_.Register(echo_, EchoService::service_full_name());
     server_.Start();
     stub_ = EchoService::NewStub(server_.channel());
   }
-  ~RawUnaryTest() override {
+  ~RawServiceTest() override {
     stub_ = nullptr;
     server_.Stop();
   }
@@ -134,24 +147,44 @@ class RawUnaryTest : public ::testing::Test {
     return FromGrpcStatus(status);
   }
 
+  absl::Status Watch(std::string_view token, const std::string& text) {
+    grpc::ClientContext context;
+    server_.caller(token).Prepare(context, absl::Seconds(10), std::nullopt);
+    WatchEchoRequest request;
+    request.set_text(text);
+    WatchEchoResponse response;
+    const auto reader = stub_->WatchEcho(&context, request);
+    while (reader->Read(&response)) {
+    }
+    return FromGrpcStatus(reader->Finish());
+  }
+
   RpcTestServer server_;
   RawEcho echo_;
   std::unique_ptr<EchoService::Stub> stub_;
 };
 
-TEST_F(RawUnaryTest, AnswersLikeAnyOtherMethod) {
+TEST_F(RawServiceTest, AnswersLikeAnyOtherMethod) {
   std::string answer;
   EXPECT_THAT(Echo("read-token", "hello", &answer), IsOk());
   EXPECT_EQ(answer, "hello");
   EXPECT_EQ(Echo("read-token", "no").code(), absl::StatusCode::kNotFound);
 }
 
-TEST_F(RawUnaryTest, TextThatIsNotUtf8IsAnInvalidFieldOfThoseWhoMayCall) {
+TEST_F(RawServiceTest, TextThatIsNotUtf8IsAnInvalidFieldOfThoseWhoMayCall) {
   const absl::Status status = Echo("read-token", "\xff\xfe");
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(status, IsError("INVALID_FIELD"));
   EXPECT_THAT(DetailsOf(status).violations, ElementsAre(FieldViolation{"text", "must be UTF-8"}));
   EXPECT_THAT(Echo("unknown", "\xff\xfe"), IsError("TOKEN_INVALID"));
+}
+
+TEST_F(RawServiceTest, StreamsAreRefusedInTheSameWay) {
+  EXPECT_EQ(Watch("read-token", "hello").code(), absl::StatusCode::kOutOfRange);
+  const absl::Status status = Watch("read-token", "\xff\xfe");
+  EXPECT_THAT(status, IsError("INVALID_FIELD"));
+  EXPECT_THAT(DetailsOf(status).violations, ElementsAre(FieldViolation{"text", "must be UTF-8"}));
+  EXPECT_THAT(Watch("unknown", "\xff\xfe"), IsError("TOKEN_INVALID"));
 }
 
 }  // namespace

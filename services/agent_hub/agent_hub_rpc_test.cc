@@ -309,6 +309,23 @@ TEST_F(AgentHubRpcTest, ANewerStreamTakesOver) {
   SY_EXPECT_OK(second.Leave());
 }
 
+TEST_F(AgentHubRpcTest, AnOlderConnectionTakesNothingOver) {
+  av1::AgentMessage hello = TestAgent::Hello();
+  TestAgent live(server_.channel(), kToken);
+  hello.mutable_hello()->set_connection(7);
+  live.Say(hello);
+  ASSERT_TRUE(live.Await(av1::HubMessage::kWelcome).has_value());
+  TestAgent late(server_.channel(), kToken);
+  hello.mutable_hello()->set_connection(6);
+  late.Say(hello);
+  EXPECT_THAT(late.End(), IsError("STALE_CONNECTION"));
+  EXPECT_EQ(late.goodbye().reason(), "STALE_CONNECTION");
+  EXPECT_EQ(late.goodbye().connection(), 7);
+  EXPECT_FALSE(late.goodbye().permanent());
+  SY_EXPECT_OK(live.Leave());
+  EXPECT_EQ(live.goodbye().reason(), "");
+}
+
 TEST_F(AgentHubRpcTest, OnlyAgentsAreLetIn) {
   TestAgent user(server_.channel(), "admin-token");
   EXPECT_THAT(user.End(), IsError("SCOPE_MISSING"));

@@ -29,6 +29,8 @@ constexpr std::size_t kCapabilityBytes = 200;
 constexpr std::size_t kMessageBytes = 1024;
 constexpr std::size_t kChunkBytes = 64u << 10;
 constexpr std::size_t kObservationBytes = 4u << 10;
+// Leaves whoever has the largest of them one more.
+constexpr std::int64_t kMaxConnection = 1LL << 62;
 constexpr std::int64_t kMaxSeconds = 10LL * 365 * 24 * 3600;
 
 absl::Status Broken(std::string_view what) {
@@ -129,6 +131,8 @@ absl::StatusOr<Received> ToHello(av1::Hello& hello) {
   SY_ASSIGN_OR_RETURN(out.held, ToHeld(hello.held()));
   out.restarted = hello.restarted();
   out.draining = hello.draining();
+  if (hello.connection() < 0 || hello.connection() > kMaxConnection) return Broken("connection is out of range");
+  out.connection = hello.connection();
   received.message = std::move(out);
   received.said = std::move(said);
   return received;

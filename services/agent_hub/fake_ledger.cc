@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <string>
 #include <utility>
 
 #include "libs/base/status.h"
@@ -16,6 +17,11 @@ constexpr absl::Duration kLease = absl::Seconds(30);
 
 void Refuse(const char* reason, tv1::ItemError* error) {
   ToProto(MakeError(absl::StatusCode::kFailedPrecondition, reason, "refused"), error);
+}
+
+absl::Status Stale(std::int64_t latest) {
+  return MakeError(absl::StatusCode::kFailedPrecondition, "a later one was here",
+                   {.reason = "STALE_CONNECTION", .metadata = {{"connection", std::to_string(latest)}}});
 }
 
 bool IsFinal(const tv1::TaskReport& report) {
@@ -87,6 +93,9 @@ grpc::ServerUnaryReactor* FakeLedger::OpenSession(grpc::CallbackServerContext* c
                            tv1::OpenSessionResponse& response, rpc::Done done) {
                       MutexLock lock(mutex_);
                       if (absl::Status status = Presence(); !status.ok()) return done(status);
+                      std::int64_t& latest = connections_[request.agent_id()];
+                      if (request.connection() != 0 && request.connection() < latest) return done(Stale(latest));
+                      latest = std::max(latest, request.connection());
                       response.set_session_epoch(sessions_[request.agent_id()] = ++last_epoch_);
                       Set(clock_.Now() + kLease, response.mutable_expire_time());
                       std::set<std::string> named;

@@ -64,6 +64,7 @@ class FakeLedger final : public task_queue::v1::TaskLedgerService::CallbackServi
   bool away_ ABSL_GUARDED_BY(mutex_) = false;
   std::map<std::string, Owned> owned_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, std::int64_t> sessions_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, std::int64_t> connections_ ABSL_GUARDED_BY(mutex_);
   std::int64_t last_epoch_ ABSL_GUARDED_BY(mutex_) = 0;
   std::vector<task_queue::v1::TaskReport> reports_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::shared_ptr<rpc::ServerStream<task_queue::v1::WatchDirectivesResponse>>> watchers_

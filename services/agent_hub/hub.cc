@@ -175,12 +175,13 @@ void Hub::OnHello(Stream& stream, Hello hello) {
   held.reserve(hello.held.size());
   for (const Held& task : hello.held) held.push_back(task.ref);
   const bool restarted = hello.restarted;
+  const std::int64_t connection = hello.connection;
   stream.hello = std::move(hello);
   stream.phase = Stream::Phase::kOpening;
   stream.asked = clock_.Now();
   // What comes before Welcome waits for it.
   ports_.Pause(stream.id);
-  ports_.OpenSession(stream.id, stream.agent, std::move(held), restarted);
+  ports_.OpenSession(stream.id, stream.agent, std::move(held), restarted, connection);
 }
 
 void Hub::SessionOpened(StreamId id, absl::StatusOr<OpenedSession> opened) {

@@ -1,5 +1,6 @@
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "libs/base/status.h"
 #include "services/agent_hub/channel_convert.h"
 
@@ -138,6 +139,10 @@ av1::HubMessage ToGoodbye(const absl::Status& status, bool permanent) {
   out.mutable_goodbye()->set_message(std::string(status.message()));
   Set(details.retry_after, out.mutable_goodbye()->mutable_retry_after());
   out.mutable_goodbye()->set_permanent(permanent);
+  for (const auto& [key, value] : details.metadata) {
+    std::int64_t connection = 0;
+    if (key == "connection" && absl::SimpleAtoi(value, &connection)) out.mutable_goodbye()->set_connection(connection);
+  }
   return out;
 }
 

@@ -65,6 +65,8 @@ struct Hello {
   std::vector<Held> held;
   bool restarted = false;
   bool draining = false;
+  // Grows from stream to stream; 0 when not said.
+  std::int64_t connection = 0;
 };
 
 struct Heartbeat {

@@ -33,7 +33,8 @@ class HubPorts {
   // → Loaded.
   virtual void LoadAgent(StreamId stream, const AgentId& agent) = 0;
   // → SessionOpened.
-  virtual void OpenSession(StreamId stream, const AgentId& agent, std::vector<TaskRef> held, bool restarted) = 0;
+  virtual void OpenSession(StreamId stream, const AgentId& agent, std::vector<TaskRef> held, bool restarted,
+                           std::int64_t connection) = 0;
   // → Listed.
   virtual void ListAssigned(const AgentId& agent, std::int64_t epoch) = 0;
   // → Reported.

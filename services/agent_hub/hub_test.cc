@@ -331,6 +331,27 @@ TEST_F(HubTest, ANewerStreamEndsTheOlder) {
   EXPECT_EQ(hub_.live(), 1u);
 }
 
+TEST_F(HubTest, AStreamThatIsOlderThanTheSessionEndsAlone) {
+  const AgentId agent = NewAgent();
+  Hello hello = Greeting();
+  hello.connection = 8;
+  const StreamId live = Join(agent, hello);
+  const StreamId late = Open(agent);
+  hub_.Loaded(late, Record(agent));
+  hello.connection = 7;
+  hub_.Receive(late, hello, 100);
+  ASSERT_THAT(ports_.sessions, SizeIs(2));
+  EXPECT_EQ(ports_.sessions[0].connection, 8);
+  EXPECT_EQ(ports_.sessions[1].connection, 7);
+  hub_.SessionOpened(late, MakeError(absl::StatusCode::kFailedPrecondition, "STALE_CONNECTION", "older"));
+  EXPECT_EQ(ClosedWith(late), "STALE_CONNECTION");
+  EXPECT_FALSE(ports_.closed.at(late).permanent);
+  hub_.Closed(late);
+  EXPECT_EQ(ClosedWith(live), "");
+  EXPECT_EQ(StateOf(agent), AgentState::kIdle);
+  EXPECT_EQ(hub_.live(), 1u);
+}
+
 TEST_F(HubTest, WhatIsNotAcceptedInTimeIsFencedOff) {
   const AgentId agent = NewAgent();
   const WatchId watch = hub_.OpenWatch();

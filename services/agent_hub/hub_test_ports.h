@@ -20,6 +20,7 @@ class RecordingPorts final : public HubPorts {
     AgentId agent;
     std::vector<TaskRef> held;
     bool restarted = false;
+    std::int64_t connection = 0;
   };
   struct ReportCall {
     BatchId batch;
@@ -44,8 +45,9 @@ class RecordingPorts final : public HubPorts {
     reading.insert(stream);
   }
   void LoadAgent(StreamId stream, const AgentId& agent) override { loads.emplace_back(stream, agent); }
-  void OpenSession(StreamId stream, const AgentId& agent, std::vector<TaskRef> held, bool restarted) override {
-    sessions.push_back({stream, agent, std::move(held), restarted});
+  void OpenSession(StreamId stream, const AgentId& agent, std::vector<TaskRef> held, bool restarted,
+                   std::int64_t connection) override {
+    sessions.push_back({stream, agent, std::move(held), restarted, connection});
   }
   void ListAssigned(const AgentId& agent, std::int64_t epoch) override { lists.emplace_back(agent, epoch); }
   void Report(BatchId batch, std::vector<LedgerReport> reports) override {

@@ -117,11 +117,12 @@ void LedgerClient::Leave() {
 }
 
 void LedgerClient::OpenSession(const AgentId& agent, const std::vector<TaskRef>& held, bool restarted,
-                               std::function<void(absl::StatusOr<OpenedSession>)> done) {
+                               std::int64_t connection, std::function<void(absl::StatusOr<OpenedSession>)> done) {
   tv1::OpenSessionRequest request;
   request.set_agent_id(agent.ToString());
   request.set_hub_id(hub_id_);
   request.set_restarted(restarted);
+  request.set_connection(connection);
   for (const TaskRef& ref : held) {
     tv1::HeldTask& task = *request.add_held();
     task.set_task_id(ref.task.ToString());

@@ -36,7 +36,7 @@ class LedgerClient final {
   // Waits for the calls under way. Blocks; not from a callback.
   void Disconnect();
 
-  void OpenSession(const AgentId& agent, const std::vector<TaskRef>& held, bool restarted,
+  void OpenSession(const AgentId& agent, const std::vector<TaskRef>& held, bool restarted, std::int64_t connection,
                    std::function<void(absl::StatusOr<OpenedSession>)> done);
   void ListAssigned(const AgentId& agent, std::function<void(absl::StatusOr<std::vector<Work>>)> done);
   // One status for each report.

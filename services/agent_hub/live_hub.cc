@@ -109,11 +109,13 @@ class LiveHub::Outbox final : public HubPorts {
       if (!taken.ok()) hub->With([&](Hub& core) { core.Loaded(id, taken); });
     });
   }
-  void OpenSession(StreamId id, const AgentId& agent, std::vector<TaskRef> held, bool restarted) override {
-    after_.jobs.push_back([hub = &owner_, id, agent, held = std::move(held), restarted] {
-      hub->deps_.ledger.OpenSession(agent, held, restarted, [hub, id](absl::StatusOr<OpenedSession> opened) {
-        hub->With([&](Hub& core) { core.SessionOpened(id, std::move(opened)); });
-      });
+  void OpenSession(StreamId id, const AgentId& agent, std::vector<TaskRef> held, bool restarted,
+                   std::int64_t connection) override {
+    after_.jobs.push_back([hub = &owner_, id, agent, held = std::move(held), restarted, connection] {
+      hub->deps_.ledger.OpenSession(agent, held, restarted, connection,
+                                    [hub, id](absl::StatusOr<OpenedSession> opened) {
+                                      hub->With([&](Hub& core) { core.SessionOpened(id, std::move(opened)); });
+                                    });
     });
   }
   void ListAssigned(const AgentId& agent, std::int64_t epoch) override {

@@ -18,8 +18,8 @@ constexpr std::size_t kOverhead = 128;
 constexpr std::size_t kHeadBytes = 64u << 10;
 // How much room is made at once.
 constexpr std::size_t kRoom = 4u << 20;
-constexpr absl::Duration kFirstPause = absl::Milliseconds(200);
-constexpr absl::Duration kMaxPause = absl::Seconds(5);
+constexpr absl::Duration kFirstLogPause = absl::Milliseconds(200);
+constexpr absl::Duration kMaxLogPause = absl::Seconds(5);
 
 std::size_t Cost(const LogChunk& chunk) { return chunk.data.size() + kOverhead; }
 
@@ -95,7 +95,7 @@ std::size_t LogLane::MakeRoom() {
 void LogLane::PutBack(std::vector<LogChunk> batch) {
   for (const LogChunk& chunk : batch) bytes_ += Cost(chunk);
   waiting_.insert(waiting_.begin(), std::make_move_iterator(batch.begin()), std::make_move_iterator(batch.end()));
-  pause_ = std::min(std::max(pause_ * 2, kFirstPause), kMaxPause);
+  pause_ = std::min(std::max(pause_ * 2, kFirstLogPause), kMaxLogPause);
   resume_at_ = clock_.Now() + pause_;
   writing_ = false;
 }

@@ -11,8 +11,8 @@ constexpr std::size_t kShare = 128;
 constexpr std::size_t kCallBytes = 2u << 20;
 // Of streams that are over; beyond, the time for accepting or the grace settles what they are about.
 constexpr std::size_t kMaxLeft = 10'000;
-constexpr absl::Duration kFirstPause = absl::Milliseconds(50);
-constexpr absl::Duration kMaxPause = absl::Seconds(2);
+constexpr absl::Duration kFirstReportPause = absl::Milliseconds(50);
+constexpr absl::Duration kMaxReportPause = absl::Seconds(2);
 
 bool IsOfHub(const Report& report) {
   return report.number == 0 && report.body == nullptr &&
@@ -121,7 +121,7 @@ std::optional<ReportLane::Call> ReportLane::Next(absl::Time now) {
 }
 
 void ReportLane::Retreat(absl::Time now) {
-  pause_ = std::min(std::max(pause_ * 2, kFirstPause), kMaxPause);
+  pause_ = std::min(std::max(pause_ * 2, kFirstReportPause), kMaxReportPause);
   resume_at_ = now + pause_;
 }
 

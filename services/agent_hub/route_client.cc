@@ -19,8 +19,8 @@ constexpr std::size_t kMaxWaiting = 10'000;
 constexpr std::size_t kMaxBytes = 16u << 20;
 constexpr std::size_t kBatch = 200;
 constexpr std::size_t kMaxChecks = 100;
-constexpr absl::Duration kFirstPause = absl::Milliseconds(500);
-constexpr absl::Duration kLongestPause = absl::Seconds(15);
+constexpr absl::Duration kFirstRegistryPause = absl::Milliseconds(500);
+constexpr absl::Duration kLongestRegistryPause = absl::Seconds(15);
 
 absl::Status NoRouter() {
   return MakeError(absl::StatusCode::kUnavailable, "ROUTER_UNAVAILABLE", "this hub is not connected to a router");
@@ -107,7 +107,7 @@ void RouteClient::Told(std::size_t count, Answer answer) {
     MutexLock lock(mutex_);
     telling_ = false;
     if (answer == Answer::kUnknown) {
-      pause_ = std::clamp(pause_ * 2, kFirstPause, kLongestPause);
+      pause_ = std::clamp(pause_ * 2, kFirstRegistryPause, kLongestRegistryPause);
       tell_after_ = clock_.Now() + pause_;
       return;
     }

@@ -9,7 +9,7 @@
 namespace switchyard::executor {
 namespace {
 
-constexpr std::size_t kReasonBytes = 100;
+constexpr std::size_t kWishReasonBytes = 100;
 constexpr std::size_t kProgressBytes = 1'000;
 // For display only: of more than these the oldest go unsaid.
 constexpr std::size_t kMaxSteps = 512;
@@ -75,7 +75,7 @@ bool AgentLoop::State::TakeRouteRequest(agent::v1::AgentMessage& message) {
     request.set_request(wish.request);
     request.set_task_id(key.task_id);
     request.set_generation(key.generation);
-    request.set_reason(ToText(wish.question.reason, kReasonBytes));
+    request.set_reason(ToText(wish.question.reason, kWishReasonBytes));
     request.set_observation(wish.question.observation);
     return true;
   }

@@ -108,7 +108,7 @@ struct AgentLoop::State {
   // Every question goes to the new stream again, or is answered when its hub grants nothing.
   void RenewRouteQuestions();
   void AnswerRoute(const TaskKey& key, RouteAnswer answer);
-  agent::v1::AgentMessage MakeHello() const;
+  agent::v1::AgentMessage MakeHello();
   agent::v1::AgentMessage MakeHeartbeat(const HeartbeatFacts& facts);
 
   // The work.

@@ -46,9 +46,10 @@ void AgentLoop::State::Dial() {
   stream->stream = deps.dialer.Dial(address, *stream);
 }
 
-agent::v1::AgentMessage AgentLoop::State::MakeHello() const {
+agent::v1::AgentMessage AgentLoop::State::MakeHello() {
   agent::v1::AgentMessage message;
   agent::v1::Hello& hello = *message.mutable_hello() = ToHello(core.Hello());
+  hello.set_connection(core.NextConnection());
   for (const char* feature : {"progress", "phase", "logs", "blocked", "confirm", "status"}) hello.add_features(feature);
   for (const std::string& feature : options.features) hello.add_features(feature);
   hello.set_software_version(options.software_version);
@@ -193,6 +194,7 @@ void AgentLoop::State::Hear(int number, agent::v1::HubMessage message) {
     case HubMessage::kGoodbye:
       stream->retry_after = ToDuration(message.goodbye().retry_after());
       stream->permanent = message.goodbye().permanent();
+      if (message.goodbye().connection() > 0) core.OnStaleConnection(message.goodbye().connection());
       stream->goodbye =
           MakeError(absl::StatusCode::kUnavailable, message.goodbye().reason(), message.goodbye().message());
       break;

@@ -472,6 +472,23 @@ TEST_F(AgentLoopTest, AHubThatDrainsIsLeftAndDialledAgain) {
   EXPECT_FALSE(Connect().restarted());
 }
 
+TEST_F(AgentLoopTest, EachStreamHasALargerNumberThanAnyBefore) {
+  const std::int64_t first = Connect().connection();
+  EXPECT_GT(first, 0);
+  Lose("gone");
+  PassTime(absl::Seconds(10));
+  const std::int64_t second = hub_.Next().hello().connection();
+  EXPECT_GT(second, first);
+  HubMessage message;
+  message.mutable_goodbye()->set_reason("STALE_CONNECTION");
+  message.mutable_goodbye()->set_message("refused");
+  message.mutable_goodbye()->set_connection(second + 5'000'000);
+  hub_.Send(message);
+  Lose("refused");
+  PassTime(absl::Seconds(10));
+  EXPECT_GT(Connect().connection(), second + 5'000'000);
+}
+
 TEST_F(AgentLoopTest, AHubThatNeverWelcomesIsGivenUp) {
   hub_.Next();
   PassTime(absl::Seconds(16));

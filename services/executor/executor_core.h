@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -97,6 +98,10 @@ class ExecutorCore {
 
   // From the hub. Calls of OnWelcome and OnStreamEnded alternate.
   HelloFacts Hello() const;
+  // Of a stream that begins: larger than all before it, across restarts too, as far as the journal was not lost.
+  std::int64_t NextConnection() { return next_number_++; }
+  // The hub refused a stream for its number: the agent has had one with this number.
+  void OnStaleConnection(std::int64_t latest) { next_number_ = std::max(next_number_, latest + 1); }
   void OnWelcome(const Welcomed& welcome);
   void OnStreamEnded();
   // Any message.

@@ -245,6 +245,20 @@ TEST_F(ExecutorCoreTest, NumbersGrowAcrossRestarts) {
   EXPECT_GT(reports[0].number, before);
 }
 
+TEST_F(ExecutorCoreTest, ConnectionsAreNumberedUpwardsAcrossRestartsAndALostJournal) {
+  const std::int64_t first = core_->NextConnection();
+  EXPECT_GT(first, 0);
+  const std::int64_t second = core_->NextConnection();
+  EXPECT_GT(second, first);
+  Restart();
+  const std::int64_t third = core_->NextConnection();
+  EXPECT_GT(third, second);
+  core_->OnStaleConnection(third - 1);
+  EXPECT_EQ(core_->NextConnection(), third + 1);
+  core_->OnStaleConnection(third + 1'000'000'000);
+  EXPECT_EQ(core_->NextConnection(), third + 1'000'000'001);
+}
+
 TEST_F(ExecutorCoreTest, ARefusedReportMeansThatTheTaskIsNotOurs) {
   Welcome();
   Assign({Given(Key("a"))});

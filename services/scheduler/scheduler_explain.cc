@@ -14,7 +14,7 @@ using task_queue::v1::DescribeTaskRequest;
 using task_queue::v1::DescribeTaskResponse;
 
 constexpr int kDefaultAgents = 20;
-constexpr int kMaxAgents = 200;
+constexpr int kMaxAgentsShown = 200;
 
 std::string LaneName(int lane) {
   static constexpr const char* kNames[] = {"urgent", "high", "normal", "low"};
@@ -237,7 +237,7 @@ void Scheduler::FillExplanation(const v1::ExplainTaskRequest& request, const Des
   out.set_agents_free(fit.free);
   for (const std::string& text : fleet.CapabilitiesNobodyHas(cls)) out.add_missing_capabilities(text);
   for (const std::string& text : fleet.FeaturesNobodyHas(cls)) out.add_missing_features(text);
-  const int max = request.max_agents() == 0 ? kDefaultAgents : std::min(request.max_agents(), kMaxAgents);
+  const int max = request.max_agents() == 0 ? kDefaultAgents : std::min(request.max_agents(), kMaxAgentsShown);
   AddAgents(fleet, cls, max, task, out);
   if (entry != nullptr) out.set_ahead_in_lane(line.Ahead(*entry));
 

@@ -140,6 +140,7 @@ struct TaskQueueApp::Parts {
                .store = store,
                .verifying = verifying,
                .dependencies = dependencies,
+               .clock = process.clock(),
                .on_commit =
                    [this] {
                      if (watchers.wanted()) pump_step.Wake();

@@ -49,13 +49,14 @@ absl::StatusOr<std::vector<TaskId>> BulkChanges::Select(const v1::TaskSelection&
 struct BulkChanges::Run {
   std::vector<TaskId> tasks;
   Make make;
+  absl::Time until;
   std::function<void(Answers)> done;
   Answers answers;
 };
 
-void BulkChanges::Apply(std::vector<TaskId> tasks, Make make, std::function<void(Answers)> done) {
+void BulkChanges::Apply(std::vector<TaskId> tasks, Make make, absl::Time until, std::function<void(Answers)> done) {
   ApplyPart(std::make_shared<Run>(  // Shared by the answers of its parts.
-      Run{.tasks = std::move(tasks), .make = std::move(make), .done = std::move(done), .answers = {}}));
+      Run{.tasks = std::move(tasks), .make = std::move(make), .until = until, .done = std::move(done), .answers = {}}));
 }
 
 void BulkChanges::ApplyPart(const std::shared_ptr<Run>& run) {
@@ -67,7 +68,9 @@ void BulkChanges::ApplyPart(const std::shared_ptr<Run>& run) {
     ApplyPart(run);
   });
   for (std::size_t i = 0; i < count; ++i) {
-    lanes_.Execute(run->make(run->tasks[begin + i]),
+    Command command = run->make(run->tasks[begin + i]);
+    command.wanted_until = run->until;
+    lanes_.Execute(std::move(command),
                    [gather, i](absl::StatusOr<Executed> answer) { gather->Set(i, std::move(answer)); });
   }
 }

@@ -34,8 +34,8 @@ class BulkChanges final {
   using Make = std::function<Command(const TaskId&)>;
   using Answers = std::vector<absl::StatusOr<Executed>>;
   // Applies `make` to each; calls `done` once all are answered, with a result per task in order. A part at a time, so
-  // that others find room in the lane.
-  void Apply(std::vector<TaskId> tasks, Make make, std::function<void(Answers)> done);
+  // that others find room in the lane. What has not begun by `until` is not done.
+  void Apply(std::vector<TaskId> tasks, Make make, absl::Time until, std::function<void(Answers)> done);
 
  private:
   struct Run;

@@ -127,6 +127,8 @@ struct Command {
   std::variant<Assign, Report, Conclude, Hold, Cancel, Retry, Discard, PauseOne, ResumeOne, Answer, Due, AgentLost,
                DependenciesEnded>
       what;
+  // Who gave it waits until then: a lane that has not begun it drops it, DEADLINE_EXCEEDED.
+  absl::Time wanted_until = absl::InfiniteFuture();
 };
 
 }  // namespace switchyard::task_queue

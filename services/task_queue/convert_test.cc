@@ -18,24 +18,24 @@ namespace {
 
 using testing::ElementsAre;
 
-constexpr char kId[] = "01990000-0000-7000-8000-000000000001";
-const absl::Time kNow = absl::FromUnixMillis(1'790'000'000'123);
+constexpr char kSomeId[] = "01990000-0000-7000-8000-000000000001";
+const absl::Time kConvertTime = absl::FromUnixMillis(1'790'000'000'123);
 
 template <class Message>
-Message Read(std::string text) {
-  for (std::size_t at; (at = text.find("$ID")) != std::string::npos;) text.replace(at, 3, kId);
+Message ReadText(std::string text) {
+  for (std::size_t at; (at = text.find("$ID")) != std::string::npos;) text.replace(at, 3, kSomeId);
   Message message;
   EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &message)) << text;
   return message;
 }
 template <class Message>
 bool Same(const Message& message, const std::string& text) {
-  const Message expected = Read<Message>(text);
+  const Message expected = ReadText<Message>(text);
   const bool same = google::protobuf::util::MessageDifferencer::Equals(message, expected);
   EXPECT_TRUE(same) << message.DebugString() << "instead of\n" << expected.DebugString();
   return same;
 }
-TaskId SomeId() { return *TaskId::Parse(kId); }
+TaskId SomeId() { return *TaskId::Parse(kSomeId); }
 
 // Names of the core in their order from the lowest number, against the contract's numbers without zero.
 template <class Core>
@@ -137,8 +137,9 @@ TEST(EnumTest, NumbersOfTheCoreAreThoseOfTheContract) {
 }
 
 TEST(ProtoTimeTest, KeepsEveryMomentToTheNanosecond) {
-  for (const absl::Time time : {absl::UnixEpoch(), kNow, kNow + absl::Nanoseconds(1), absl::FromUnixMicros(-1),
-                                absl::FromUnixSeconds(-62135596800), absl::FromUnixSeconds(253402300799)}) {
+  for (const absl::Time time :
+       {absl::UnixEpoch(), kConvertTime, kConvertTime + absl::Nanoseconds(1), absl::FromUnixMicros(-1),
+        absl::FromUnixSeconds(-62135596800), absl::FromUnixSeconds(253402300799)}) {
     google::protobuf::Timestamp message;
     Set(time, &message);
     EXPECT_TRUE(IsNormalised(message));
@@ -153,8 +154,10 @@ TEST(ProtoTimeTest, KeepsEveryMomentToTheNanosecond) {
 }
 
 TEST(SpecConvertTest, HashesWhatWasAskedAndNothingElse) {
-  v1::TaskSpec one = Read<v1::TaskSpec>("command { argv: 'x' } metadata { key: 'a' value: '1' } metadata { key: 'b' }");
-  v1::TaskSpec two = Read<v1::TaskSpec>("metadata { key: 'b' } metadata { key: 'a' value: '1' } command { argv: 'x' }");
+  v1::TaskSpec one =
+      ReadText<v1::TaskSpec>("command { argv: 'x' } metadata { key: 'a' value: '1' } metadata { key: 'b' }");
+  v1::TaskSpec two =
+      ReadText<v1::TaskSpec>("metadata { key: 'b' } metadata { key: 'a' value: '1' } command { argv: 'x' }");
   EXPECT_EQ(ContentHash(one).size(), 32u);
   EXPECT_EQ(ContentHash(one), ContentHash(two));
   (*two.mutable_metadata())["b"] = "2";
@@ -165,7 +168,7 @@ TEST(SpecConvertTest, HashesWhatWasAskedAndNothingElse) {
 }
 
 TEST(SpecConvertTest, ResolvesWhatWasLeftOpen) {
-  v1::TaskSpec spec = Read<v1::TaskSpec>("command { argv: 'make' argv: 'all' }");
+  v1::TaskSpec spec = ReadText<v1::TaskSpec>("command { argv: 'make' argv: 'all' }");
   ApplyDefaults(&spec);
   Same(spec, R"pb(
     schema_version: 1
@@ -176,21 +179,21 @@ TEST(SpecConvertTest, ResolvesWhatWasLeftOpen) {
     verdict_policy: VERDICT_POLICY_NONE
     on_lost: ON_LOST_RETRY
     effects: EFFECTS_WORKSPACE)pb");
-  EXPECT_TRUE(ValidateSpec(spec, "spec", kNow).empty());
+  EXPECT_TRUE(ValidateSpec(spec, "spec", kConvertTime).empty());
 }
 
 TEST(SpecConvertTest, LeavesAloneWhatWasSaid) {
   const std::string text =
       "schema_version: 1 title: 't' command { argv: 'x' } lane: LANE_LOW project: 'p' verdict_policy: "
       "VERDICT_POLICY_REQUIRED on_lost: ON_LOST_RETRY effects: EFFECTS_HOST";
-  v1::TaskSpec spec = Read<v1::TaskSpec>(text);
+  v1::TaskSpec spec = ReadText<v1::TaskSpec>(text);
   ApplyDefaults(&spec);
   Same(spec, text);
 }
 
 TEST(SpecConvertTest, DerivesVerdictAndLossFromTheWork) {
   v1::TaskSpec spec =
-      Read<v1::TaskSpec>("command { argv: 'x' } verification { git_clean {} } effects: EFFECTS_NETWORK");
+      ReadText<v1::TaskSpec>("command { argv: 'x' } verification { git_clean {} } effects: EFFECTS_NETWORK");
   ApplyDefaults(&spec);
   EXPECT_EQ(spec.verdict_policy(), v1::VERDICT_POLICY_REQUIRED);
   EXPECT_EQ(spec.on_lost(), v1::ON_LOST_DEAD_LETTER);
@@ -201,11 +204,11 @@ TEST(SpecConvertTest, MakesAOneLineTitleThatEndsBetweenCharacters) {
   spec.mutable_prompt()->set_instruction("\n  Fix\tit:\n" + std::string(68, 'x') + "\u00e4\u00f6\u00fc");
   ApplyDefaults(&spec);
   EXPECT_EQ(spec.title(), "Fix it: " + std::string(68, 'x') + "\u00e4\u00f6");
-  EXPECT_TRUE(ValidateSpec(spec, "spec", kNow).empty());
+  EXPECT_TRUE(ValidateSpec(spec, "spec", kConvertTime).empty());
 }
 
 TEST(SpecConvertTest, FillsTheRecord) {
-  v1::TaskSpec spec = Read<v1::TaskSpec>(R"pb(
+  v1::TaskSpec spec = ReadText<v1::TaskSpec>(R"pb(
     prompt { instruction: "Do it." }
     lane: LANE_HIGH
     project: "p"
@@ -251,7 +254,7 @@ TEST(SpecConvertTest, FillsTheRecord) {
   EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(stored, spec));
 
   task.record.id = SomeId();
-  task.record.create_time = kNow;
+  task.record.create_time = kConvertTime;
   task.record.generation = Generation(2);
   task.record.avoid_agents = {"bad"};
   task.record.refusing_agents = {"never"};
@@ -280,7 +283,7 @@ TEST(SpecConvertTest, FillsTheRecord) {
 }
 
 TEST(SpecConvertTest, KeepsTheRequirementsOfACommandSmall) {
-  v1::TaskSpec spec = Read<v1::TaskSpec>("command { argv: 'true' }");
+  v1::TaskSpec spec = ReadText<v1::TaskSpec>("command { argv: 'true' }");
   ApplyDefaults(&spec);
   NewTask task;
   FillFromSpec(spec, &task);
@@ -289,7 +292,7 @@ TEST(SpecConvertTest, KeepsTheRequirementsOfACommandSmall) {
 }
 
 v1::ReadyTask MatchingOf(const char* text) {
-  v1::TaskSpec spec = Read<v1::TaskSpec>(text);
+  v1::TaskSpec spec = ReadText<v1::TaskSpec>(text);
   ApplyDefaults(&spec);
   NewTask task;
   FillFromSpec(spec, &task);
@@ -317,17 +320,17 @@ TEST(SpecConvertTest, AnAgentIsACapabilityAndWithAModelOfTheRoutersAnother) {
 }
 
 StoredTask Finished(const std::string& report_text) {
-  const auto command = ToCommand(Read<v1::TaskReport>("task_id: '$ID' generation: 1 agent_id: 'a' " + report_text));
+  const auto command = ToCommand(ReadText<v1::TaskReport>("task_id: '$ID' generation: 1 agent_id: 'a' " + report_text));
   EXPECT_TRUE(command.ok()) << command.status();
   const auto& finished = std::get<struct Finished>(std::get<Report>(command->what).what);
   StoredTask task;
   task.record.id = command->id;
-  task.record.create_time = kNow;
+  task.record.create_time = kConvertTime;
   task.record.state = TaskState::kSucceeded;
   task.record.result = finished.result;
   task.record.usage = finished.usage;
   task.record.model = finished.model;
-  task.spec = Read<v1::TaskSpec>("command { argv: 'x' }").SerializeAsString();
+  task.spec = ReadText<v1::TaskSpec>("command { argv: 'x' }").SerializeAsString();
   return task;
 }
 
@@ -340,8 +343,8 @@ TEST(TaskConvertTest, GivesBackResultAndUsageAsReported) {
                                  .agent = "a",
                                  .outcome = AttemptOutcome::kSucceeded,
                                  .charged = true,
-                                 .assign_time = kNow,
-                                 .finish_time = kNow,
+                                 .assign_time = kConvertTime,
+                                 .finish_time = kConvertTime,
                                  .usage = task.record.usage});
   v1::Task out;
   ASSERT_TRUE(ToProto(task, TaskView::kFull, &out).ok());
@@ -419,10 +422,10 @@ TEST(TaskConvertTest, KeepsEventsBothWays) {
                              .project = "p",
                              .lane = Lane::kLow,
                              .event = {.kind = EventKind::kReturned,
-                                       .time = kNow,
+                                       .time = kConvertTime,
                                        .state = TaskState::kQueued,
                                        .hold = HoldReason::kBackoff,
-                                       .hold_until = kNow + absl::Seconds(30),
+                                       .hold_until = kConvertTime + absl::Seconds(30),
                                        .generation = Generation(3),
                                        .agent = "a",
                                        .phase = Phase::kExecuting,
@@ -444,17 +447,17 @@ TEST(TaskConvertTest, KeepsEventsBothWays) {
 TEST(TaskConvertTest, TellsStatsPausesAndDirectives) {
   StageCounts counts;
   for (int i = 0; i < kStageCount; ++i) counts.by_stage[i] = i + 1;
-  counts.oldest_ready = kNow - absl::Seconds(5);
+  counts.oldest_ready = kConvertTime - absl::Seconds(5);
   v1::LaneStats stats;
-  ToProto(Lane::kHigh, counts, true, 4, kNow, &stats);
+  ToProto(Lane::kHigh, counts, true, 4, kConvertTime, &stats);
   Same(stats,
        "lane: LANE_HIGH ready: 1 held: 2 assigned_or_running: 3 verifying: 4 dead_letter: 5 finished: 6 "
        "oldest_ready_age { seconds: 5 } paused: true weight: 4");
 
-  const auto lane = ToPauseEntry(Read<v1::QueueTarget>("lane: LANE_LOW"), "why", "who", kNow);
-  const auto project = ToPauseEntry(Read<v1::QueueTarget>("project: 'p'"), "why", "who", kNow);
+  const auto lane = ToPauseEntry(ReadText<v1::QueueTarget>("lane: LANE_LOW"), "why", "who", kConvertTime);
+  const auto project = ToPauseEntry(ReadText<v1::QueueTarget>("project: 'p'"), "why", "who", kConvertTime);
   ASSERT_TRUE(lane.ok() && project.ok());
-  EXPECT_FALSE(ToPauseEntry(Read<v1::QueueTarget>("task_id: 'x'"), "", "", kNow).ok());
+  EXPECT_FALSE(ToPauseEntry(ReadText<v1::QueueTarget>("task_id: 'x'"), "", "", kConvertTime).ok());
   v1::Pause pause;
   ToProto(*lane, &pause);
   Same(pause,
@@ -462,7 +465,7 @@ TEST(TaskConvertTest, TellsStatsPausesAndDirectives) {
   const auto back = FromProto(pause);
   ASSERT_TRUE(back.ok());
   EXPECT_EQ(back->key, lane->key);
-  EXPECT_EQ(back->create_time, kNow);
+  EXPECT_EQ(back->create_time, kConvertTime);
   v1::PauseSet set;
   ToProto({*lane, *project}, &set);
   Same(set, "lanes: LANE_LOW projects: 'p'");
@@ -481,9 +484,9 @@ TEST(TaskConvertTest, TellsStatsPausesAndDirectives) {
 }
 
 TEST(CommandConvertTest, ReadsAssignmentsVerdictsAndHolds) {
-  const auto assign = ToCommand(
-      Read<v1::Assignment>("task_id: '$ID' generation: 2 agent_id: 'a' session_epoch: 3 shard_epoch: 4 routing: 'r' "
-                           "route_summary: 's'"));
+  const auto assign = ToCommand(ReadText<v1::Assignment>(
+      "task_id: '$ID' generation: 2 agent_id: 'a' session_epoch: 3 shard_epoch: 4 routing: 'r' "
+      "route_summary: 's'"));
   ASSERT_TRUE(assign.ok()) << assign.status();
   EXPECT_EQ(assign->id, SomeId());
   const Assign& given = std::get<Assign>(assign->what);
@@ -494,7 +497,7 @@ TEST(CommandConvertTest, ReadsAssignmentsVerdictsAndHolds) {
   EXPECT_EQ(given.routing, "r");
   EXPECT_EQ(given.route_summary, "s");
 
-  const auto conclude = ToCommand(Read<v1::Conclusion>(
+  const auto conclude = ToCommand(ReadText<v1::Conclusion>(
       "task_id: '$ID' generation: 2 verdict: VERDICT_PARTIAL failure { reason: 'X' message: 'm' } message: 'w' "
       "permanent: true"));
   ASSERT_TRUE(conclude.ok()) << conclude.status();
@@ -503,7 +506,7 @@ TEST(CommandConvertTest, ReadsAssignmentsVerdictsAndHolds) {
   EXPECT_EQ(std::get<Conclude>(conclude->what).message, "w");
   EXPECT_TRUE(std::get<Conclude>(conclude->what).permanent);
 
-  const auto hold = ToCommand(Read<v1::Hold>("task_id: '$ID' reason: HOLD_REASON_NO_ROUTE message: 'm'"));
+  const auto hold = ToCommand(ReadText<v1::Hold>("task_id: '$ID' reason: HOLD_REASON_NO_ROUTE message: 'm'"));
   ASSERT_TRUE(hold.ok()) << hold.status();
   EXPECT_EQ(std::get<Hold>(hold->what).reason, HoldReason::kNoRoute);
   EXPECT_EQ(std::get<Hold>(hold->what).until, absl::InfiniteFuture());
@@ -512,7 +515,7 @@ TEST(CommandConvertTest, ReadsAssignmentsVerdictsAndHolds) {
 template <class What>
 What Reported(const std::string& text) {
   const auto command =
-      ToCommand(Read<v1::TaskReport>("task_id: '$ID' generation: 5 agent_id: 'a' session_epoch: 6 " + text));
+      ToCommand(ReadText<v1::TaskReport>("task_id: '$ID' generation: 5 agent_id: 'a' session_epoch: 6 " + text));
   if (!command.ok()) {
     ADD_FAILURE() << command.status();
     return {};
@@ -547,7 +550,7 @@ TEST(CommandConvertTest, ReadsEveryReport) {
 }
 
 TEST(CommandConvertTest, RefusesABadItemWithItsFaults) {
-  const auto command = ToCommand(Read<v1::TaskReport>("task_id: 'x' generation: 1 agent_id: 'a' accepted {}"));
+  const auto command = ToCommand(ReadText<v1::TaskReport>("task_id: 'x' generation: 1 agent_id: 'a' accepted {}"));
   EXPECT_EQ(command.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(DetailsOf(command.status()).violations.at(0).field, "task_id");
   v1::ItemError error;
@@ -562,7 +565,7 @@ TEST(CommandConvertTest, KeepsFiltersBothWays) {
       "states: [TASK_STATE_QUEUED, TASK_STATE_DEAD_LETTER] lanes: LANE_LOW projects: 'p' task_types: 't' "
       "create_time_from { "
       "seconds: 5 } title_contains: 'x' hold_reasons: HOLD_REASON_PAUSED agent_id: 'a' principal: 'w'";
-  const TaskFilter filter = ToFilter(Read<v1::TaskFilter>(text));
+  const TaskFilter filter = ToFilter(ReadText<v1::TaskFilter>(text));
   EXPECT_THAT(filter.states, ElementsAre(TaskState::kQueued, TaskState::kDeadLetter));
   EXPECT_EQ(filter.create_from, absl::FromUnixSeconds(5));
   EXPECT_EQ(filter.create_to, absl::InfiniteFuture());

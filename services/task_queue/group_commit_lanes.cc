@@ -67,7 +67,7 @@ GroupCommitLanes::GroupCommitLanes(const pg::GroupCommitOptions& options, const 
         outcomes.back().last = true;
         return status;
       },
-      [](const Submission& submission) { return KeyOf(submission); }, deps_.rng, meters_[kKinds].get());
+      [](const Submission& submission) { return KeyOf(submission); }, deps_.rng, meters_[kKinds].get(), &deps_.clock);
   for (int kind = 0; kind < kKinds; ++kind) {
     commands_[kind] = std::make_unique<CommandCommit>(
         kNames[kind], options, connect,
@@ -79,7 +79,7 @@ GroupCommitLanes::GroupCommitLanes(const pg::GroupCommitOptions& options, const 
           outcomes.back().last = true;
           return status;
         },
-        [](const Command& command) { return KeyOf(command); }, deps_.rng, meters_[kind].get());
+        [](const Command& command) { return KeyOf(command); }, deps_.rng, meters_[kind].get(), &deps_.clock);
   }
 }
 
@@ -112,12 +112,15 @@ void GroupCommitLanes::Conclude(Outcome<Result>& outcome) {
 }
 
 void GroupCommitLanes::Submit(Submission submission, SubmitAnswer answer) {
-  submit_->Submit(std::move(submission),
-                  [this, answer = std::move(answer)](absl::StatusOr<Outcome<Submitted>> outcome) mutable {
-                    if (!outcome.ok()) return answer(outcome.status());
-                    Conclude(*outcome);
-                    answer(std::move(outcome->result));
-                  });
+  const absl::Time until = submission.wanted_until;
+  submit_->Submit(
+      std::move(submission),
+      [this, answer = std::move(answer)](absl::StatusOr<Outcome<Submitted>> outcome) mutable {
+        if (!outcome.ok()) return answer(outcome.status());
+        Conclude(*outcome);
+        answer(std::move(outcome->result));
+      },
+      until);
 }
 
 void GroupCommitLanes::Account(const absl::StatusOr<Executed>& executed) {
@@ -133,16 +136,19 @@ void GroupCommitLanes::Execute(Command command, ExecuteAnswer answer) {
   Kind kind = kControl;
   if (std::holds_alternative<Assign>(command.what)) kind = kAssign;
   if (std::holds_alternative<Report>(command.what)) kind = kReport;
-  commands_[kind]->Submit(std::move(command),
-                          [this, answer = std::move(answer)](absl::StatusOr<Outcome<Executed>> outcome) mutable {
-                            if (!outcome.ok()) {
-                              Account(outcome.status());
-                              return answer(outcome.status());
-                            }
-                            Account(outcome->result);
-                            Conclude(*outcome);
-                            answer(std::move(outcome->result));
-                          });
+  const absl::Time until = command.wanted_until;
+  commands_[kind]->Submit(
+      std::move(command),
+      [this, answer = std::move(answer)](absl::StatusOr<Outcome<Executed>> outcome) mutable {
+        if (!outcome.ok()) {
+          Account(outcome.status());
+          return answer(outcome.status());
+        }
+        Account(outcome->result);
+        Conclude(*outcome);
+        answer(std::move(outcome->result));
+      },
+      until);
 }
 
 }  // namespace switchyard::task_queue

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "libs/base/clock.h"
 #include "libs/base/random.h"
 #include "libs/pg/group_commit.h"
 #include "libs/telemetry/metrics.h"
@@ -32,6 +33,8 @@ class GroupCommitLanes final : public TaskLanes {
     TaskStore& store;
     VerifyingFeed& verifying;
     DependencyDesk& dependencies;
+    // Of deadlines.
+    const Clock& clock;
     // A batch was committed: there is news in the log.
     std::function<void()> on_commit;
   };

@@ -4,14 +4,17 @@
 
 #include "libs/base/status_macros.h"
 #include "services/task_queue/in_memory_task_store.h"
+#include "services/task_queue/task_queue_errors.h"
 
 namespace switchyard::task_queue {
 
-absl::StatusOr<Session> InMemoryTaskStore::OpenSession(std::string_view agent, std::string_view hub,
-                                                       absl::Time expire) {
+absl::StatusOr<Session> InMemoryTaskStore::OpenSession(std::string_view agent, std::string_view hub, absl::Time expire,
+                                                       std::int64_t connection) {
   MutexLock lock(mutex_);
   SY_RETURN_IF_ERROR(CheckPresent());
   Agent& entry = agents_[std::string(agent)];
+  if (connection != 0 && connection < entry.connection) return StaleConnection(agent, connection, entry.connection);
+  entry.connection = std::max(entry.connection, connection);
   entry.session = {std::string(agent), entry.session.epoch + 1, std::string(hub), expire};
   entry.open = true;
   return entry.session;

@@ -52,7 +52,9 @@ class InMemoryTaskStore final : public TaskStore {
   void Offered(const TaskId&, int) override {}
   absl::StatusOr<std::vector<DueTask>> ScanDue(absl::Time now, int limit) override;
 
-  absl::StatusOr<Session> OpenSession(std::string_view agent, std::string_view hub, absl::Time expire) override;
+  using TaskStore::OpenSession;
+  absl::StatusOr<Session> OpenSession(std::string_view agent, std::string_view hub, absl::Time expire,
+                                      std::int64_t connection) override;
   absl::StatusOr<std::vector<std::string>> RenewSessions(
       absl::Span<const std::pair<std::string, std::int64_t>> sessions, absl::Time expire) override;
   absl::StatusOr<std::vector<Session>> ExpiredSessions(absl::Time now, int limit) override;
@@ -89,6 +91,7 @@ class InMemoryTaskStore final : public TaskStore {
   struct Agent {
     Session session;
     bool open = false;
+    std::int64_t connection = 0;
   };
   struct Shard {
     std::string owner;

@@ -13,7 +13,7 @@ namespace {
 constexpr std::size_t kRoutingBytes = 16 * kKibibyte;
 constexpr std::size_t kMessageBytes = 4 * kKibibyte;
 constexpr std::size_t kProgressBytes = 1 * kKibibyte;
-constexpr std::size_t kReasonBytes = 1 * kKibibyte;
+constexpr std::size_t kReleaseReasonBytes = 1 * kKibibyte;
 constexpr std::size_t kOutputBytes = 64 * kKibibyte;
 constexpr std::size_t kEvidenceBytes = 256 * kKibibyte;
 constexpr std::size_t kChecksBytes = 256 * kKibibyte;
@@ -90,7 +90,7 @@ void CheckReport(const FieldPath& path, const v1::ProgressReport& progress, Faul
 }
 
 void CheckReport(const FieldPath& path, const v1::ReleasedReport& released, FaultList& faults) {
-  CheckText(path.Field("reason"), released.reason(), kReasonBytes, faults);
+  CheckText(path.Field("reason"), released.reason(), kReleaseReasonBytes, faults);
   if (released.has_retry_after()) {
     CheckSpan(path.Field("retry_after"), released.retry_after(), kMaxRetryAfter, faults);
   }
@@ -99,7 +99,7 @@ void CheckReport(const FieldPath& path, const v1::ReleasedReport& released, Faul
 void CheckReport(const FieldPath& path, const v1::RouteChangedReport& changed, FaultList& faults) {
   CheckBytes(path.Field("routing"), changed.routing(), kRoutingBytes, faults);
   CheckReason(path.Field("cause"), changed.cause(), faults);
-  CheckText(path.Field("message"), changed.message(), kReasonBytes, faults);
+  CheckText(path.Field("message"), changed.message(), kReleaseReasonBytes, faults);
 }
 
 // Generations begin with 0, which only a task that nobody was given yet has.
@@ -190,6 +190,7 @@ Violations Validate(const v1::OpenSessionRequest& request) {
   for (int i = 0; i < count; ++i) {
     CheckTask(held.At(i), request.held(i).task_id(), request.held(i).generation(), 1, faults);
   }
+  if (request.connection() < 0) faults.Add(FieldPath("connection"), "must not be negative");
   return std::move(faults).Take();
 }
 
@@ -219,7 +220,7 @@ void CheckItem(const v1::Assignment& item, FaultList& faults) {
   CheckTask(FieldPath(""), item.task_id(), item.generation(), 0, faults);
   CheckAgent(FieldPath("agent_id"), item.agent_id(), faults);
   CheckBytes(FieldPath("routing"), item.routing(), kRoutingBytes, faults);
-  CheckText(FieldPath("route_summary"), item.route_summary(), kReasonBytes, faults);
+  CheckText(FieldPath("route_summary"), item.route_summary(), kReleaseReasonBytes, faults);
 }
 
 void CheckItem(const v1::TaskReport& item, FaultList& faults) {
@@ -253,7 +254,7 @@ void CheckItem(const v1::Conclusion& item, FaultList& faults) {
   CheckTask(FieldPath(""), item.task_id(), item.generation(), 1, faults);
   CheckEnum(FieldPath("verdict"), item.verdict(), v1::Verdict_IsValid, false, faults);
   if (item.has_failure()) CheckFailure(FieldPath("failure"), item.failure(), faults);
-  CheckText(FieldPath("message"), item.message(), kReasonBytes, faults);
+  CheckText(FieldPath("message"), item.message(), kReleaseReasonBytes, faults);
 }
 
 void CheckItem(const v1::Hold& item, FaultList& faults) {
@@ -266,7 +267,7 @@ void CheckItem(const v1::Hold& item, FaultList& faults) {
     faults.Add(FieldPath("reason"), "DEPENDENCY follows from the task's specification");
   }
   if (item.has_until()) CheckTime(FieldPath("until"), item.until(), absl::InfiniteFuture(), faults);
-  CheckText(FieldPath("message"), item.message(), kReasonBytes, faults);
+  CheckText(FieldPath("message"), item.message(), kReleaseReasonBytes, faults);
 }
 
 }  // namespace switchyard::task_queue

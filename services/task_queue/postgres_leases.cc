@@ -6,14 +6,21 @@
 #include "services/task_queue/postgres_task_store.h"
 #include "services/task_queue/record_codec.h"
 #include "services/task_queue/sql/statements.h"
+#include "services/task_queue/task_queue_errors.h"
 
 namespace switchyard::task_queue {
 
-absl::StatusOr<Session> PostgresTaskStore::OpenSession(std::string_view agent, std::string_view hub,
-                                                       absl::Time expire) {
+absl::StatusOr<Session> PostgresTaskStore::OpenSession(std::string_view agent, std::string_view hub, absl::Time expire,
+                                                       std::int64_t connection) {
   pg::Params params;
-  params.Add(agent).Add(hub).Add(expire);
+  params.Add(agent).Add(hub).Add(expire).Add(connection);
   SY_ASSIGN_OR_RETURN(const pg::Result rows, Query(kOpenSession, params));
+  if (rows.empty()) {
+    pg::Params which;
+    which.Add(agent);
+    SY_ASSIGN_OR_RETURN(const pg::Result latest, Query(kSessionConnection, which));
+    return StaleConnection(agent, connection, latest.empty() ? connection : latest[0].Int64(0));
+  }
   return Session{
       .agent = std::string(agent), .epoch = rows[0].Int64(0), .hub = std::string(hub), .expire_time = expire};
 }

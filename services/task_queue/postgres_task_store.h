@@ -72,7 +72,9 @@ class PostgresTaskStore final : public TaskStore {
   void Offered(const TaskId& id, int rank) override;
   absl::StatusOr<std::vector<DueTask>> ScanDue(absl::Time now, int limit) override;
 
-  absl::StatusOr<Session> OpenSession(std::string_view agent, std::string_view hub, absl::Time expire) override;
+  using TaskStore::OpenSession;
+  absl::StatusOr<Session> OpenSession(std::string_view agent, std::string_view hub, absl::Time expire,
+                                      std::int64_t connection) override;
   absl::StatusOr<std::vector<std::string>> RenewSessions(
       absl::Span<const std::pair<std::string, std::int64_t>> sessions, absl::Time expire) override;
   absl::StatusOr<std::vector<Session>> ExpiredSessions(absl::Time now, int limit) override;

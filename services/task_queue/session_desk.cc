@@ -30,9 +30,10 @@ absl::Status SessionDesk::AwaitEarlierBatches() {
 }
 
 absl::StatusOr<OpenedSession> SessionDesk::Open(std::string_view agent, std::string_view hub,
-                                                absl::Span<const HeldTask> held, bool restarted) {
+                                                absl::Span<const HeldTask> held, bool restarted,
+                                                std::int64_t connection) {
   OpenedSession opened;
-  SY_ASSIGN_OR_RETURN(opened.session, store_.OpenSession(agent, hub, clock_.Now() + rules_.session_lease));
+  SY_ASSIGN_OR_RETURN(opened.session, store_.OpenSession(agent, hub, clock_.Now() + rules_.session_lease, connection));
   // Assignments of the former session are refused from here on, but for those whose batch looked before.
   SY_RETURN_IF_ERROR(AwaitEarlierBatches());
   const std::array<std::string, 1> agents = {std::string(agent)};

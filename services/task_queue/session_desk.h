@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -45,8 +46,9 @@ class SessionDesk final {
               absl::Duration patience = kPatience)
       : rules_(rules), store_(store), lanes_(lanes), clock_(clock), patience_(patience) {}
 
+  // `connection` as in TaskStore::OpenSession.
   absl::StatusOr<OpenedSession> Open(std::string_view agent, std::string_view hub, absl::Span<const HeldTask> held,
-                                     bool restarted);
+                                     bool restarted, std::int64_t connection = 0);
 
  private:
   absl::Status AwaitEarlierBatches();

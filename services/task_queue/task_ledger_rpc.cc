@@ -22,7 +22,7 @@ constexpr rpc::StreamLimits kReadyLimits{.max_messages = 4096, .max_bytes = 16u 
 // Of all that one answer names: who asked waits for no longer than this.
 constexpr absl::Duration kSummariesTime = absl::Seconds(2);
 
-absl::Status Refusal(std::vector<FieldViolation> violations) {
+absl::Status LedgerRefusal(std::vector<FieldViolation> violations) {
   return violations.empty() ? absl::OkStatus() : InvalidFields(std::move(violations));
 }
 
@@ -61,7 +61,7 @@ std::vector<std::string> IdsOf(const Items& items) {
   return ids;
 }
 
-void ToProto(const std::vector<HeldTask>& tasks, google::protobuf::RepeatedPtrField<v1::HeldTask>* out) {
+void AddHeld(const std::vector<HeldTask>& tasks, google::protobuf::RepeatedPtrField<v1::HeldTask>* out) {
   for (const HeldTask& task : tasks) {
     v1::HeldTask& held = *out->Add();
     held.set_task_id(task.task.ToString());
@@ -84,10 +84,18 @@ TaskLedgerRpc::TaskLedgerRpc(rpc::CallGate& gate, const RpcDeps& deps, Directive
       directives_(directives),
       verifying_(verifying),
       sessions_(sessions),
-      rules_(rules) {}
+      rules_(rules) {
+  TakeRaw(rpc_, &TaskLedgerRpc::WatchReady, &TaskLedgerRpc::ReadReady, &TaskLedgerRpc::DescribeTask,
+          &TaskLedgerRpc::ReadTask, &TaskLedgerRpc::WatchDirectives, &TaskLedgerRpc::WatchVerifying,
+          &TaskLedgerRpc::ReadVerifying, &TaskLedgerRpc::AssignTasks, &TaskLedgerRpc::ReportTasks,
+          &TaskLedgerRpc::ConcludeTasks, &TaskLedgerRpc::HoldTasks, &TaskLedgerRpc::ConfirmGeneration,
+          &TaskLedgerRpc::OpenSession, &TaskLedgerRpc::RenewSessions, &TaskLedgerRpc::ListAssigned,
+          &TaskLedgerRpc::AcquireShards);
+}
 
 template <class Items>
-void TaskLedgerRpc::ExecuteAll(const Items& items, std::function<void(std::vector<absl::StatusOr<Executed>>)> done) {
+void TaskLedgerRpc::ExecuteAll(const Items& items, absl::Time until,
+                               std::function<void(std::vector<absl::StatusOr<Executed>>)> done) {
   auto gather = std::make_shared<Gather<Executed>>(items.size(), std::move(done));  // Shared by all answers.
   for (int i = 0; i < items.size(); ++i) {
     absl::StatusOr<Command> command = ToCommand(items[i]);
@@ -95,6 +103,7 @@ void TaskLedgerRpc::ExecuteAll(const Items& items, std::function<void(std::vecto
       gather->Set(i, command.status());
       continue;
     }
+    command->wanted_until = until;
     deps_.lanes.Execute(*std::move(command),
                         [gather, i](absl::StatusOr<Executed> answer) { gather->Set(i, std::move(answer)); });
   }
@@ -105,7 +114,7 @@ grpc::ServerWriteReactor<v1::WatchReadyResponse>* TaskLedgerRpc::WatchReady(grpc
   return rpc_.Stream<v1::WatchReadyResponse>(context, watch_ready_, request, kReadyLimits,
                                              [this](const rpc::CallContext&, const v1::WatchReadyRequest& request,
                                                     std::shared_ptr<ReadyFeed::Stream> stream) -> absl::Status {
-                                               SY_RETURN_IF_ERROR(Refusal(Validate(request)));
+                                               SY_RETURN_IF_ERROR(LedgerRefusal(Validate(request)));
                                                return deps_.ready.Open(request, std::move(stream));
                                              });
 }
@@ -116,7 +125,7 @@ grpc::ServerUnaryReactor* TaskLedgerRpc::ReadReady(grpc::CallbackServerContext* 
   return rpc::BlockingUnary(rpc_, deps_.blocking, context, read_ready_, request, response,
                             [this](const rpc::CallContext&, const v1::ReadReadyRequest& request,
                                    v1::ReadReadyResponse& response) -> absl::Status {
-                              SY_RETURN_IF_ERROR(Refusal(Validate(request)));
+                              SY_RETURN_IF_ERROR(LedgerRefusal(Validate(request)));
                               return deps_.ready.Read(request, response);
                             });
 }
@@ -127,12 +136,12 @@ grpc::ServerUnaryReactor* TaskLedgerRpc::DescribeTask(grpc::CallbackServerContex
   return rpc::BlockingUnary(rpc_, deps_.blocking, context, describe_, request, response,
                             [this](const rpc::CallContext& call, const v1::DescribeTaskRequest& request,
                                    v1::DescribeTaskResponse& response) -> absl::Status {
-                              SY_RETURN_IF_ERROR(Refusal(Validate(request)));
+                              SY_RETURN_IF_ERROR(LedgerRefusal(Validate(request)));
                               SY_ASSIGN_OR_RETURN(const TaskId id, TaskId::Parse(request.task_id()));
                               SY_ASSIGN_OR_RETURN(const StoredTask task,
                                                   deps_.store.Get(id, {.within = call.remaining(), .specs = false}));
                               const TaskRecord& record = task.record;
-                              SY_RETURN_IF_ERROR(task_queue::ToProto(record, response.mutable_task()));
+                              SY_RETURN_IF_ERROR(ToProto(record, response.mutable_task()));
                               response.set_state(static_cast<v1::TaskState>(record.state));
                               response.set_hold_reason(static_cast<v1::HoldReason>(record.hold));
                               if (IsFinite(record.hold_until)) Set(record.hold_until, response.mutable_hold_until());
@@ -152,7 +161,7 @@ grpc::ServerUnaryReactor* TaskLedgerRpc::ReadTask(grpc::CallbackServerContext* c
   return rpc::BlockingUnary(rpc_, deps_.blocking, context, read_task_, request, response,
                             [this](const rpc::CallContext& call, const v1::ReadTaskRequest& request,
                                    v1::ReadTaskResponse& response) -> absl::Status {
-                              SY_RETURN_IF_ERROR(Refusal(Validate(request)));
+                              SY_RETURN_IF_ERROR(LedgerRefusal(Validate(request)));
                               SY_ASSIGN_OR_RETURN(const TaskId id, TaskId::Parse(request.task_id()));
                               SY_ASSIGN_OR_RETURN(const StoredTask task,
                                                   deps_.store.Get(id, {.within = call.remaining()}));
@@ -166,7 +175,7 @@ grpc::ServerWriteReactor<v1::WatchDirectivesResponse>* TaskLedgerRpc::WatchDirec
       context, watch_directives_, request, rpc::StreamLimits{},
       [this](const rpc::CallContext&, const v1::WatchDirectivesRequest& request,
              std::shared_ptr<DirectiveFeed::Stream> stream) -> absl::Status {
-        SY_RETURN_IF_ERROR(Refusal(Validate(request)));
+        SY_RETURN_IF_ERROR(LedgerRefusal(Validate(request)));
         return directives_.Open(request, std::move(stream));
       });
 }
@@ -185,7 +194,7 @@ grpc::ServerUnaryReactor* TaskLedgerRpc::ReadVerifying(grpc::CallbackServerConte
   return rpc::BlockingUnary(rpc_, deps_.blocking, context, read_verifying_, request, response,
                             [this](const rpc::CallContext& call, const v1::ReadVerifyingRequest& request,
                                    v1::ReadVerifyingResponse& response) -> absl::Status {
-                              SY_RETURN_IF_ERROR(Refusal(Validate(request)));
+                              SY_RETURN_IF_ERROR(LedgerRefusal(Validate(request)));
                               SY_ASSIGN_OR_RETURN(const TaskId id, TaskId::Parse(request.task_id()));
                               SY_ASSIGN_OR_RETURN(const StoredTask task,
                                                   deps_.store.Get(id, {.within = call.remaining()}));
@@ -239,68 +248,71 @@ void TaskLedgerRpc::AddSummaries(v1::AssignTasksResponse& response, std::functio
 grpc::ServerUnaryReactor* TaskLedgerRpc::AssignTasks(grpc::CallbackServerContext* context,
                                                      const v1::AssignTasksRequest* request,
                                                      v1::AssignTasksResponse* response) {
-  return rpc_.Unary(
-      context, assign_, request, response,
-      [this](const rpc::CallContext& call, const v1::AssignTasksRequest& request, v1::AssignTasksResponse& response,
-             rpc::Done done) {
-        if (absl::Status refusal = Refusal(Validate(request)); !refusal.ok()) return done(refusal);
-        const auto answer = std::make_shared<rpc::Done>(std::move(done));  // std::function must be copyable.
-        ExecuteAll(
-            request.assignments(), [this, start = call.start(), &response, answer, ids = IdsOf(request.assignments())](
-                                       const std::vector<absl::StatusOr<Executed>>& answers) {
-              for (std::size_t i = 0; i < answers.size(); ++i) {
-                v1::AssignResult& result = *response.add_results();
-                result.set_task_id(ids[i]);
-                if (!answers[i].ok()) {
-                  ToProto(answers[i].status(), result.mutable_error());
-                  continue;
-                }
-                const TaskRecord& record = *answers[i]->record;
-                result.set_generation(ToInt(record.generation));
-                if (!result.mutable_spec()->ParseFromString(answers[i]->spec->spec)) {
-                  ToProto(absl::DataLossError("the stored specification cannot be read"), result.mutable_error());
-                }
-                Set(AcceptBy(rules_, record), result.mutable_accept_by());
-                result.set_traceparent(answers[i]->spec->traceparent);
-                result.set_state_summary(FindingsAgainst(record));
-              }
-              deps_.meter.Assigned(deps_.clock.Now() - start);
-              AddSummaries(response, [answer] { (*answer)(absl::OkStatus()); });
-            });
-      });
+  return rpc_.Unary(context, assign_, request, response,
+                    [this](const rpc::CallContext& call, const v1::AssignTasksRequest& request,
+                           v1::AssignTasksResponse& response, rpc::Done done) {
+                      if (absl::Status refusal = LedgerRefusal(Validate(request)); !refusal.ok()) return done(refusal);
+                      const auto answer =
+                          std::make_shared<rpc::Done>(std::move(done));  // std::function must be copyable.
+                      ExecuteAll(request.assignments(), call.deadline(),
+                                 [this, start = call.start(), &response, answer, ids = IdsOf(request.assignments())](
+                                     const std::vector<absl::StatusOr<Executed>>& answers) {
+                                   for (std::size_t i = 0; i < answers.size(); ++i) {
+                                     v1::AssignResult& result = *response.add_results();
+                                     result.set_task_id(ids[i]);
+                                     if (!answers[i].ok()) {
+                                       ToProto(answers[i].status(), result.mutable_error());
+                                       continue;
+                                     }
+                                     const TaskRecord& record = *answers[i]->record;
+                                     result.set_generation(ToInt(record.generation));
+                                     if (!result.mutable_spec()->ParseFromString(answers[i]->spec->spec)) {
+                                       ToProto(absl::DataLossError("the stored specification cannot be read"),
+                                               result.mutable_error());
+                                     }
+                                     Set(AcceptBy(rules_, record), result.mutable_accept_by());
+                                     result.set_traceparent(answers[i]->spec->traceparent);
+                                     result.set_state_summary(FindingsAgainst(record));
+                                   }
+                                   deps_.meter.Assigned(deps_.clock.Now() - start);
+                                   AddSummaries(response, [answer] { (*answer)(absl::OkStatus()); });
+                                 });
+                    });
 }
 
 grpc::ServerUnaryReactor* TaskLedgerRpc::ReportTasks(grpc::CallbackServerContext* context,
                                                      const v1::ReportTasksRequest* request,
                                                      v1::ReportTasksResponse* response) {
-  return rpc_.Unary(
-      context, report_, request, response,
-      [this](const rpc::CallContext& call, const v1::ReportTasksRequest& request, v1::ReportTasksResponse& response,
-             rpc::Done done) {
-        if (absl::Status refusal = Refusal(Validate(request)); !refusal.ok()) return done(refusal);
-        const auto answer = std::make_shared<rpc::Done>(std::move(done));  // std::function must be copyable.
-        ExecuteAll(request.reports(), [this, start = call.start(), &response, answer, ids = IdsOf(request.reports())](
-                                          const std::vector<absl::StatusOr<Executed>>& answers) {
-          FillReportResults(answers, ids, response);
-          deps_.meter.Reported(deps_.clock.Now() - start);
-          (*answer)(absl::OkStatus());
-        });
-      });
+  return rpc_.Unary(context, report_, request, response,
+                    [this](const rpc::CallContext& call, const v1::ReportTasksRequest& request,
+                           v1::ReportTasksResponse& response, rpc::Done done) {
+                      if (absl::Status refusal = LedgerRefusal(Validate(request)); !refusal.ok()) return done(refusal);
+                      const auto answer =
+                          std::make_shared<rpc::Done>(std::move(done));  // std::function must be copyable.
+                      ExecuteAll(request.reports(), call.deadline(),
+                                 [this, start = call.start(), &response, answer, ids = IdsOf(request.reports())](
+                                     const std::vector<absl::StatusOr<Executed>>& answers) {
+                                   FillReportResults(answers, ids, response);
+                                   deps_.meter.Reported(deps_.clock.Now() - start);
+                                   (*answer)(absl::OkStatus());
+                                 });
+                    });
 }
 
 grpc::ServerUnaryReactor* TaskLedgerRpc::ConcludeTasks(grpc::CallbackServerContext* context,
                                                        const v1::ConcludeTasksRequest* request,
                                                        v1::ConcludeTasksResponse* response) {
   return rpc_.Unary(context, conclude_, request, response,
-                    [this](const rpc::CallContext&, const v1::ConcludeTasksRequest& request,
+                    [this](const rpc::CallContext& call, const v1::ConcludeTasksRequest& request,
                            v1::ConcludeTasksResponse& response, rpc::Done done) {
-                      if (absl::Status refusal = Refusal(Validate(request)); !refusal.ok()) return done(refusal);
+                      if (absl::Status refusal = LedgerRefusal(Validate(request)); !refusal.ok()) return done(refusal);
                       const auto answer = std::make_shared<rpc::Done>(std::move(done));
-                      ExecuteAll(request.conclusions(), [&response, answer, ids = IdsOf(request.conclusions())](
-                                                            const std::vector<absl::StatusOr<Executed>>& answers) {
-                        FillReportResults(answers, ids, response);
-                        (*answer)(absl::OkStatus());
-                      });
+                      ExecuteAll(request.conclusions(), call.deadline(),
+                                 [&response, answer, ids = IdsOf(request.conclusions())](
+                                     const std::vector<absl::StatusOr<Executed>>& answers) {
+                                   FillReportResults(answers, ids, response);
+                                   (*answer)(absl::OkStatus());
+                                 });
                     });
 }
 
@@ -308,15 +320,16 @@ grpc::ServerUnaryReactor* TaskLedgerRpc::HoldTasks(grpc::CallbackServerContext* 
                                                    const v1::HoldTasksRequest* request,
                                                    v1::HoldTasksResponse* response) {
   return rpc_.Unary(context, hold_, request, response,
-                    [this](const rpc::CallContext&, const v1::HoldTasksRequest& request,
+                    [this](const rpc::CallContext& call, const v1::HoldTasksRequest& request,
                            v1::HoldTasksResponse& response, rpc::Done done) {
-                      if (absl::Status refusal = Refusal(Validate(request)); !refusal.ok()) return done(refusal);
+                      if (absl::Status refusal = LedgerRefusal(Validate(request)); !refusal.ok()) return done(refusal);
                       const auto answer = std::make_shared<rpc::Done>(std::move(done));
-                      ExecuteAll(request.holds(), [&response, answer, ids = IdsOf(request.holds())](
-                                                      const std::vector<absl::StatusOr<Executed>>& answers) {
-                        FillReportResults(answers, ids, response);
-                        (*answer)(absl::OkStatus());
-                      });
+                      ExecuteAll(request.holds(), call.deadline(),
+                                 [&response, answer,
+                                  ids = IdsOf(request.holds())](const std::vector<absl::StatusOr<Executed>>& answers) {
+                                   FillReportResults(answers, ids, response);
+                                   (*answer)(absl::OkStatus());
+                                 });
                     });
 }
 
@@ -326,7 +339,7 @@ grpc::ServerUnaryReactor* TaskLedgerRpc::ConfirmGeneration(grpc::CallbackServerC
   return rpc::BlockingUnary(rpc_, deps_.blocking, context, confirm_, request, response,
                             [this](const rpc::CallContext& call, const v1::ConfirmGenerationRequest& request,
                                    v1::ConfirmGenerationResponse& response) -> absl::Status {
-                              SY_RETURN_IF_ERROR(Refusal(Validate(request)));
+                              SY_RETURN_IF_ERROR(LedgerRefusal(Validate(request)));
                               SY_ASSIGN_OR_RETURN(const TaskId id, TaskId::Parse(request.task_id()));
                               // Never from the cache: the world is about to be changed on the word of this answer.
                               SY_ASSIGN_OR_RETURN(const StoredTask task,
@@ -346,23 +359,23 @@ grpc::ServerUnaryReactor* TaskLedgerRpc::OpenSession(grpc::CallbackServerContext
   return rpc::BlockingUnary(rpc_, deps_.blocking, context, open_, request, response,
                             [this](const rpc::CallContext&, const v1::OpenSessionRequest& request,
                                    v1::OpenSessionResponse& response) -> absl::Status {
-                              SY_RETURN_IF_ERROR(Refusal(Validate(request)));
+                              SY_RETURN_IF_ERROR(LedgerRefusal(Validate(request)));
                               std::vector<HeldTask> held;
                               for (const v1::HeldTask& task : request.held()) {
                                 SY_ASSIGN_OR_RETURN(const TaskId id, TaskId::Parse(task.task_id()));
                                 held.push_back({id, Generation(task.generation())});
                               }
-                              SY_ASSIGN_OR_RETURN(
-                                  const OpenedSession opened,
-                                  sessions_.Open(request.agent_id(), request.hub_id(), held, request.restarted()));
+                              SY_ASSIGN_OR_RETURN(const OpenedSession opened,
+                                                  sessions_.Open(request.agent_id(), request.hub_id(), held,
+                                                                 request.restarted(), request.connection()));
                               response.set_session_epoch(opened.session.epoch);
                               Set(opened.session.expire_time, response.mutable_expire_time());
-                              ToProto(opened.keep, response.mutable_keep());
-                              ToProto(opened.drop, response.mutable_drop());
+                              AddHeld(opened.keep, response.mutable_keep());
+                              AddHeld(opened.drop, response.mutable_drop());
                               const absl::Time until = deps_.clock.Now() + kSummariesTime;
                               for (const StoredTask& task : opened.redeliver) {
                                 v1::AssignResult& told = *response.add_redeliver();
-                                SY_RETURN_IF_ERROR(task_queue::ToProto(task, AcceptBy(rules_, task.record), &told));
+                                SY_RETURN_IF_ERROR(ToProto(task, AcceptBy(rules_, task.record), &told));
                                 AddSummary(until, told);
                               }
                               return absl::OkStatus();
@@ -375,7 +388,7 @@ grpc::ServerUnaryReactor* TaskLedgerRpc::RenewSessions(grpc::CallbackServerConte
   return rpc::BlockingUnary(rpc_, deps_.blocking, context, renew_, request, response,
                             [this](const rpc::CallContext&, const v1::RenewSessionsRequest& request,
                                    v1::RenewSessionsResponse& response) -> absl::Status {
-                              SY_RETURN_IF_ERROR(Refusal(Validate(request)));
+                              SY_RETURN_IF_ERROR(LedgerRefusal(Validate(request)));
                               std::vector<std::pair<std::string, std::int64_t>> sessions;
                               for (const v1::SessionRef& session : request.sessions()) {
                                 sessions.emplace_back(session.agent_id(), session.session_epoch());
@@ -395,14 +408,14 @@ grpc::ServerUnaryReactor* TaskLedgerRpc::ListAssigned(grpc::CallbackServerContex
   return rpc::BlockingUnary(rpc_, deps_.blocking, context, assigned_, request, response,
                             [this](const rpc::CallContext&, const v1::ListAssignedRequest& request,
                                    v1::ListAssignedResponse& response) -> absl::Status {
-                              SY_RETURN_IF_ERROR(Refusal(Validate(request)));
+                              SY_RETURN_IF_ERROR(LedgerRefusal(Validate(request)));
                               const std::vector<std::string> agents(request.agent_ids().begin(),
                                                                     request.agent_ids().end());
                               SY_ASSIGN_OR_RETURN(const std::vector<StoredTask> owned, deps_.store.OwnedBy(agents));
                               const absl::Time until = deps_.clock.Now() + kSummariesTime;
                               for (const StoredTask& task : owned) {
                                 v1::AssignedTask& told = *response.add_tasks();
-                                SY_RETURN_IF_ERROR(task_queue::ToProto(task, AcceptBy(rules_, task.record), &told));
+                                SY_RETURN_IF_ERROR(ToProto(task, AcceptBy(rules_, task.record), &told));
                                 AddSummary(until, *told.mutable_assignment());
                               }
                               return absl::OkStatus();
@@ -415,7 +428,7 @@ grpc::ServerUnaryReactor* TaskLedgerRpc::AcquireShards(grpc::CallbackServerConte
   return rpc::BlockingUnary(rpc_, deps_.blocking, context, shards_, request, response,
                             [this](const rpc::CallContext&, const v1::AcquireShardsRequest& request,
                                    v1::AcquireShardsResponse& response) -> absl::Status {
-                              SY_RETURN_IF_ERROR(Refusal(Validate(request)));
+                              SY_RETURN_IF_ERROR(LedgerRefusal(Validate(request)));
                               if (request.release()) return deps_.store.ReleaseShards(request.owner_id());
                               const absl::Time now = deps_.clock.Now();
                               const absl::Time expire = now + rules_.shard_lease;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "libs/rpc/handler.h"
+#include "libs/rpc/raw_service.h"
 #include "services/task_queue/directive_feed.h"
 #include "services/task_queue/session_desk.h"
 #include "services/task_queue/task_queue_rpc.h"
@@ -10,7 +11,7 @@
 namespace switchyard::task_queue {
 
 // Serves TaskLedgerService: validates, converts, calls, converts. Thread-safe.
-class TaskLedgerRpc final : public v1::TaskLedgerService::CallbackService {
+class TaskLedgerRpc final : public rpc::RawService<v1::TaskLedgerService::CallbackService> {
  public:
   TaskLedgerRpc(rpc::CallGate& gate, const RpcDeps& deps, DirectiveFeed& directives, VerifyingFeed& verifying,
                 SessionDesk& sessions, const Rules& rules);
@@ -50,9 +51,10 @@ class TaskLedgerRpc final : public v1::TaskLedgerService::CallbackService {
                                           v1::AcquireShardsResponse* response) override;
 
  private:
-  // Converts and executes each item; `done` gets the answers in order.
+  // Converts and executes each item, unless it has not begun `until` then; `done` gets the answers in order.
   template <class Items>
-  void ExecuteAll(const Items& items, std::function<void(std::vector<absl::StatusOr<Executed>>)> done);
+  void ExecuteAll(const Items& items, absl::Time until,
+                  std::function<void(std::vector<absl::StatusOr<Executed>>)> done);
   // What the task left behind that this one goes on with, before what is there. Blocks if there is one. What cannot be
   // read `until` then is left out: the assignment is committed, and the task can do without.
   void AddSummary(absl::Time until, v1::AssignResult& result) const;

@@ -8,6 +8,7 @@
 #include "gtest/gtest.h"
 #include "libs/base/status.h"
 #include "libs/rpc/retry.h"
+#include "libs/testing/bad_requests.h"
 #include "libs/testing/fake_ids.h"
 #include "libs/testing/rpc_test_server.h"
 #include "libs/testing/status_matchers.h"
@@ -171,6 +172,11 @@ TEST_F(TaskLedgerRpcTest, WhatAnAgentOwnsIsToldThoughWhatWasLeftBehindCannotBeRe
     ASSERT_THAT(opened.redeliver(), SizeIs(1));
     EXPECT_EQ(opened.redeliver(0).state_summary(), left);
   }
+}
+
+TEST_F(TaskLedgerRpcTest, NoMethodTakesTextThatIsNotUtf8OrWhatIsNoMessage) {
+  const auto& service = *v1::AssignTasksRequest::descriptor()->file()->FindServiceByName("TaskLedgerService");
+  EXPECT_THAT(testing::WronglyAnsweredBadRequests(server_, service, "service-token"), ::testing::IsEmpty());
 }
 
 }  // namespace

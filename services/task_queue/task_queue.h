@@ -22,6 +22,8 @@ struct Submission {
   NewTask task;
   // Not offered before this moment.
   absl::Time start_time = absl::InfinitePast();
+  // As Command's.
+  absl::Time wanted_until = absl::InfiniteFuture();
 };
 
 struct Submitted {

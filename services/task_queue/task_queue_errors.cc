@@ -42,6 +42,14 @@ absl::Status StaleSession(const TaskId& id, std::string_view agent) {
                    {.reason = "STALE_SESSION", .metadata = {{"agent_id", std::string(agent)}, {"task_id", Text(id)}}});
 }
 
+absl::Status StaleConnection(std::string_view agent, std::int64_t given, std::int64_t latest) {
+  return MakeError(
+      StatusCode::kFailedPrecondition,
+      absl::StrCat("connection ", given, " of agent ", ToAbsl(agent), " is older than its connection ", latest),
+      {.reason = "STALE_CONNECTION",
+       .metadata = {{"agent_id", std::string(agent)}, {"connection", absl::StrCat(latest)}}});
+}
+
 absl::Status TaskNotReady(const TaskId& id, TaskState state, HoldReason hold) {
   return MakeError(StatusCode::kFailedPrecondition,
                    absl::StrCat("task ", Text(id), " is ", ToAbsl(NameOf(state)),

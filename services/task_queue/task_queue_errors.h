@@ -1,6 +1,7 @@
 // One factory per failure that a caller of the task queue can see. The reasons are part of the contract.
 #pragma once
 
+#include <cstdint>
 #include <string_view>
 
 #include "absl/status/status.h"
@@ -13,6 +14,8 @@ absl::Status TaskNotFound(const TaskId& id);
 absl::Status StaleGeneration(const TaskId& id, Generation given, Generation current);
 absl::Status StaleShardEpoch(const TaskId& id);
 absl::Status StaleSession(const TaskId& id, std::string_view agent);
+// A later connection of the agent has had a session.
+absl::Status StaleConnection(std::string_view agent, std::int64_t given, std::int64_t latest);
 // The task cannot be assigned now.
 absl::Status TaskNotReady(const TaskId& id, TaskState state, HoldReason hold);
 absl::Status NotOwner(const TaskId& id, std::string_view agent);

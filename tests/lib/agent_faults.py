@@ -24,6 +24,7 @@ class AgentFaultTest(unittest.TestCase):
     """`it` is the installation of the class; `load` and `rng` are new for each test. What the processes said is printed
     when a test fails."""
 
+    installation = Installation
     options = {}
     load_options = {}
     agents = ("one", "two", "three")
@@ -33,7 +34,7 @@ class AgentFaultTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.seed = seed_of_this_run()
-        cls.it = Installation(**cls.options)
+        cls.it = cls.installation(**cls.options)
         try:
             cls.it.add_agents(*cls.agents, configs={name: cls.agent_config for name in cls.agents})
         except BaseException:

@@ -68,7 +68,8 @@ class YardAgent:
             at = log.tell()
             self.process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", "--", os.path.join(BIN, "yard-agent"), "run", f"--config={self.config}"],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=clean_environment(), start_new_session=True)
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                env={**clean_environment(), **self.fleet.environment_of(self.name)})
         if connected:
             self.wait_for_line("connected", at)
         return self

@@ -105,9 +105,13 @@ class Installation(Stack):
         process = Process(self, binary, name, {
             "server": self.server_section({}),
             "auth": {"identity_address": self.identity.address, "token": f"file:{token}"},
-            "task_queue": {"address": self.queues[number % len(self.queues)].address}, **config})
+            "task_queue": {"address": self.ledger_address(name, self.queues[number % len(self.queues)])}, **config})
         kind.append(process)
         process.start()
+
+    def ledger_address(self, name, queue):
+        """Where the process of that name finds this task queue."""
+        return queue.address
 
     def add_agents(self, *names, configs=None, **options):
         """Starts them and waits until they may be given work."""

@@ -93,19 +93,14 @@ class Postgres:
         with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children", encoding="utf-8") as children:
             return [self.process.pid, *map(int, children.read().split())]
 
-    def _signal(self, number):
-        for pid in self.processes():
-            try:
-                os.kill(pid, number)
-            except ProcessLookupError:
-                pass
-
     def stall(self):
-        """Every process of the server stands still, as on a host whose disk hangs."""
-        self._signal(signal.SIGSTOP)
+        """Every process of the server stands still, as on a host whose disk hangs. The server first: until it stands it may
+        have another child."""
+        _freeze(self.processes()[:1])
+        _freeze(self.processes()[1:])
 
     def resume(self):
-        self._signal(signal.SIGCONT)
+        _signal(self.processes(), signal.SIGCONT)
 
     def close(self):
         self._stop(signal.SIGQUIT)
@@ -129,6 +124,28 @@ class Postgres:
 
     def session(self):
         return Session(self)
+
+
+def _signal(pids, number):
+    for pid in pids:
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            pass
+
+
+def _freeze(pids):
+    _signal(pids, signal.SIGSTOP)
+    wait_until(lambda: all(map(_stands, pids)), "Postgres to stand still")
+
+
+def _stands(pid):
+    """Stopped, or ended."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
+            return stat.read().rpartition(")")[2].split()[0] in "TtZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 class Session:

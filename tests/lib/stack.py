@@ -60,8 +60,8 @@ class Process:
             self.process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", "--", os.path.join(BIN, self.binary), *self.arguments,
                  f"--config={path}"],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**clean_environment(), **self.environment},
-                start_new_session=True)
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                env={**clean_environment(), **self.environment, **self.stack.environment_of(self.name)})
         self.address = wait_until(lambda: self._serving_since(at), f"{self.name} to serve", timeout=30)
         if ready:
             self.wait_ready()
@@ -178,6 +178,10 @@ class Stack:
 
     def database(self):
         return {"host": self.postgres.folder, "name": "switchyard", "user": "switchyard"}
+
+    def environment_of(self, name):
+        """What a process of that name gets into its environment at each start."""
+        return {}
 
     def server_section(self, more):
         # Stopping with streams open must not make every test wait.

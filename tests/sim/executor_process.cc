@@ -186,6 +186,7 @@ void ExecutorProcess::Dial() {
   };
   agent::v1::AgentMessage message;
   agent::v1::Hello& hello = *message.mutable_hello() = ex::ToHello(core_->Hello());
+  hello.set_connection(core_->NextConnection());
   for (const char* feature : {"kind.command", "progress", "phase", "blocked", "confirm", "status"}) {
     hello.add_features(feature);
   }

@@ -71,9 +71,9 @@ class ForwardingStore : public task_queue::TaskStore {
   absl::StatusOr<std::vector<task_queue::DueTask>> ScanDue(absl::Time now, int limit) override {
     return Through([&] { return store_.ScanDue(now, limit); });
   }
-  absl::StatusOr<task_queue::Session> OpenSession(std::string_view agent, std::string_view hub,
-                                                  absl::Time expire) override {
-    return Through([&] { return store_.OpenSession(agent, hub, expire); });
+  absl::StatusOr<task_queue::Session> OpenSession(std::string_view agent, std::string_view hub, absl::Time expire,
+                                                  std::int64_t connection) override {
+    return Through([&] { return store_.OpenSession(agent, hub, expire, connection); });
   }
   absl::StatusOr<std::vector<std::string>> RenewSessions(
       absl::Span<const std::pair<std::string, std::int64_t>> sessions, absl::Time expire) override {

@@ -59,7 +59,8 @@ class HubProcess::Ports final : public ah::HubPorts {
   }
 
   void LoadAgent(ah::StreamId id, const ah::AgentId& agent) override;
-  void OpenSession(ah::StreamId id, const ah::AgentId& agent, std::vector<ah::TaskRef> held, bool restarted) override;
+  void OpenSession(ah::StreamId id, const ah::AgentId& agent, std::vector<ah::TaskRef> held, bool restarted,
+                   std::int64_t connection) override;
   void ListAssigned(const ah::AgentId& agent, std::int64_t epoch) override;
   void Report(ah::BatchId batch, std::vector<ah::LedgerReport> reports) override;
   void Renew(std::vector<std::pair<ah::AgentId, std::int64_t>> sessions) override;
@@ -296,11 +297,12 @@ void HubProcess::Ports::LoadAgent(ah::StreamId id, const ah::AgentId& agent) {
 }
 
 void HubProcess::Ports::OpenSession(ah::StreamId id, const ah::AgentId& agent, std::vector<ah::TaskRef> held,
-                                    bool restarted) {
+                                    bool restarted, std::int64_t connection) {
   tv1::OpenSessionRequest request;
   request.set_agent_id(agent.ToString());
   request.set_hub_id(owner_.name());
   request.set_restarted(restarted);
+  request.set_connection(connection);
   for (const ah::TaskRef& ref : held) {
     tv1::HeldTask& task = *request.add_held();
     task.set_task_id(ref.task.ToString());

@@ -206,8 +206,8 @@ absl::StatusOr<tq::v1::OpenSessionResponse> LedgerProcess::OpenSession(const tq:
     SY_ASSIGN_OR_RETURN(const tq::TaskId id, tq::TaskId::Parse(task.task_id()));
     held.push_back({id, tq::Generation(task.generation())});
   }
-  SY_ASSIGN_OR_RETURN(const tq::OpenedSession opened,
-                      core_->sessions.Open(request.agent_id(), request.hub_id(), held, request.restarted()));
+  SY_ASSIGN_OR_RETURN(const tq::OpenedSession opened, core_->sessions.Open(request.agent_id(), request.hub_id(), held,
+                                                                           request.restarted(), request.connection()));
   tq::v1::OpenSessionResponse response;
   response.set_session_epoch(opened.session.epoch);
   tq::Set(opened.session.expire_time, response.mutable_expire_time());

@@ -4,14 +4,14 @@ namespace switchyard::sim {
 namespace {
 
 // This long after the last fault every task has ended or waits for somebody outside, and no executor has anything left.
-constexpr absl::Duration kBound = absl::Seconds(180);
+constexpr absl::Duration kQuietBound = absl::Seconds(180);
 
 class Quiescence final : public Invariant {
  public:
   Quiescence() : Invariant("quiescence") {}
 
   void OnTime(const View& view) override {
-    if (view.now - view.calm > kBound) Look(view);
+    if (view.now - view.calm > kQuietBound) Look(view);
   }
   void AtEnd(const View& view) override {
     Look(view);
