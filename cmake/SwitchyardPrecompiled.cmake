@@ -12,9 +12,15 @@ set(SWITCHYARD_COMMON_HEADERS
     <vector>
     <absl/container/flat_hash_map.h> <absl/status/status.h> <absl/status/statusor.h> <absl/strings/str_cat.h>
     <absl/strings/str_join.h> <absl/time/time.h>
-    <google/protobuf/duration.pb.h> <google/protobuf/timestamp.pb.h> <google/protobuf/generated_message_reflection.h>
-    <google/protobuf/map_entry.h> <google/protobuf/map_field.h> <google/protobuf/unknown_field_set.h>
-    <grpcpp/grpcpp.h>)
+    <google/protobuf/descriptor.pb.h> <google/protobuf/duration.pb.h> <google/protobuf/timestamp.pb.h>
+    <google/protobuf/generated_message_reflection.h> <google/protobuf/map_entry.h> <google/protobuf/map_field.h>
+    <google/protobuf/unknown_field_set.h>
+    <grpcpp/grpcpp.h> <grpcpp/generic/async_generic_service.h> <grpcpp/impl/client_unary_call.h>
+    <grpcpp/impl/codegen/proto_utils.h> <grpcpp/impl/codegen/server_callback_handlers.h> <grpcpp/impl/rpc_method.h>
+    <grpcpp/impl/rpc_service_method.h> <grpcpp/impl/service_type.h> <grpcpp/support/async_stream.h>
+    <grpcpp/support/async_unary_call.h> <grpcpp/support/client_callback.h> <grpcpp/support/message_allocator.h>
+    <grpcpp/support/method_handler.h> <grpcpp/support/server_callback.h> <grpcpp/support/stub_options.h>
+    <grpcpp/support/sync_stream.h>)
 
 function(sy_precompiled flavour)
   cmake_parse_arguments(ARG "" "" "HEADERS;DEPS;OPTIONS" ${ARGN})
@@ -25,24 +31,11 @@ function(sy_precompiled flavour)
   target_precompile_headers(switchyard_precompiled_${flavour} PRIVATE ${ARG_HEADERS})
 endfunction()
 
-# sy_use_precompiled(<target> <flavour> [<header>...]): "code", or "test" for tests, which are compiled otherwise. With
-# headers, paths from the root that most sources of this target include, the target has precompiled ones of its own.
+# sy_use_precompiled(<target> <flavour>): "code", or "test" for tests, which are compiled otherwise.
 function(sy_use_precompiled target flavour)
-  if(NOT SWITCHYARD_PRECOMPILED)
-    return()
-  endif()
-  if(NOT ARGN)
+  if(SWITCHYARD_PRECOMPILED)
     target_precompile_headers(${target} REUSE_FROM switchyard_precompiled_${flavour})
-    return()
   endif()
-  set(headers ${SWITCHYARD_COMMON_HEADERS})
-  if(flavour STREQUAL "test")
-    list(APPEND headers <gmock/gmock.h> <gtest/gtest.h>)
-  endif()
-  foreach(header ${ARGN})
-    list(APPEND headers "${CMAKE_SOURCE_DIR}/${header}")
-  endforeach()
-  target_precompile_headers(${target} PRIVATE ${headers})
 endfunction()
 
 if(SWITCHYARD_PRECOMPILED)

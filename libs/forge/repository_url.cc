@@ -18,11 +18,11 @@
 namespace switchyard::forge {
 namespace {
 
-constexpr std::size_t kMaxUrl = 2048;
+constexpr std::size_t kMaxRepositoryUrl = 2048;
 constexpr std::size_t kMaxName = 100;
 constexpr std::size_t kMaxBranch = 200;
 
-absl::Status Invalid(std::string_view what) {
+absl::Status NotARepository(std::string_view what) {
   return MakeError(absl::StatusCode::kInvalidArgument, "INVALID_REPOSITORY", what);
 }
 
@@ -47,29 +47,29 @@ absl::Status TakeHost(std::string_view text, RepositoryUrl& url) {
   bool has_port = false;
   if (!text.empty() && text.front() == '[') {
     const std::size_t end = text.find(']');
-    if (end == std::string_view::npos) return Invalid("its host cannot be read");
+    if (end == std::string_view::npos) return NotARepository("its host cannot be read");
     host = text.substr(0, end + 1);
     const auto is_address = [](char c) {
       return absl::ascii_isxdigit(static_cast<unsigned char>(c)) || c == ':' || c == '.';
     };
-    if (!AllOf(host.substr(1, host.size() - 2), is_address)) return Invalid("its host cannot be read");
+    if (!AllOf(host.substr(1, host.size() - 2), is_address)) return NotARepository("its host cannot be read");
     const std::string_view rest = text.substr(end + 1);
     has_port = !rest.empty();
-    if (has_port && rest.front() != ':') return Invalid("its host cannot be read");
+    if (has_port && rest.front() != ':') return NotARepository("its host cannot be read");
     if (has_port) port = rest.substr(1);
   } else {
     const std::size_t colon = text.find(':');
     has_port = colon != std::string_view::npos;
     host = text.substr(0, colon);
     if (has_port) port = text.substr(colon + 1);
-    if (!AllOf(host, IsNameCharacter) || host.front() == '-') return Invalid("its host cannot be read");
+    if (!AllOf(host, IsNameCharacter) || host.front() == '-') return NotARepository("its host cannot be read");
   }
   url.host = absl::AsciiStrToLower(ToAbsl(host));
   while (!url.host.empty() && url.host.back() == '.') url.host.pop_back();
-  if (url.host.empty()) return Invalid("its host cannot be read");
+  if (url.host.empty()) return NotARepository("its host cannot be read");
   if (has_port && (!AllOf(port, [](char c) { return c >= '0' && c <= '9'; }) ||
                    !absl::SimpleAtoi(ToAbsl(port), &url.port) || url.port < 1 || url.port > 65'535)) {
-    return Invalid("its port cannot be read");
+    return NotARepository("its port cannot be read");
   }
   return absl::OkStatus();
 }
@@ -82,7 +82,7 @@ absl::Status TakePath(std::string_view path, RepositoryUrl& url) {
     const std::string_view segment = ToStd(part);
     if (segment.empty() || segment == "." || segment == ".." || segment.front() == '-' ||
         !AllOf(segment, IsPathCharacter)) {
-      return Invalid("its path is not a plain one");
+      return NotARepository("its path is not a plain one");
     }
     url.segments.emplace_back(segment);
   }
@@ -96,7 +96,7 @@ absl::Status TakeUser(std::string_view& authority) {
   const std::size_t at = authority.find('@');
   if (at == std::string_view::npos) return absl::OkStatus();
   if (at == 0 || !IsUser(authority.substr(0, at)))
-    return Invalid("its user cannot be read, or a password stands there");
+    return NotARepository("its user cannot be read, or a password stands there");
   authority.remove_prefix(at + 1);
   return absl::OkStatus();
 }
@@ -104,7 +104,7 @@ absl::Status TakeUser(std::string_view& authority) {
 }  // namespace
 
 absl::StatusOr<RepositoryUrl> ParseRepositoryUrl(std::string_view text) {
-  if (text.empty() || text.size() > kMaxUrl) return Invalid("it is empty or too long");
+  if (text.empty() || text.size() > kMaxRepositoryUrl) return NotARepository("it is empty or too long");
   RepositoryUrl url;
   const std::size_t mark = text.find("://");
   if (mark == std::string_view::npos) {
@@ -112,7 +112,7 @@ absl::StatusOr<RepositoryUrl> ParseRepositoryUrl(std::string_view text) {
     const std::size_t colon = text.find(':', text.find('[') == std::string_view::npos ? 0 : text.find(']'));
     const std::size_t at = text.find('@');
     if (at == std::string_view::npos || colon == std::string_view::npos || at > colon || text.find('/') < colon) {
-      return Invalid("a repository is written https://..., ssh://..., git@host:path or file:///...");
+      return NotARepository("a repository is written https://..., ssh://..., git@host:path or file:///...");
     }
     url.scheme = "ssh";
     url.port = 22;
@@ -137,13 +137,13 @@ absl::StatusOr<RepositoryUrl> ParseRepositoryUrl(std::string_view text) {
     url.port = 22;
     SY_RETURN_IF_ERROR(TakeUser(authority));
   } else if (url.scheme == "file") {
-    if (!authority.empty()) return Invalid("a file URL has no host");
+    if (!authority.empty()) return NotARepository("a file URL has no host");
     SY_RETURN_IF_ERROR(TakePath(path, url));
     return url;
   } else {
-    return Invalid("a repository is written https://..., ssh://..., git@host:path or file:///...");
+    return NotARepository("a repository is written https://..., ssh://..., git@host:path or file:///...");
   }
-  if (authority.find('@') != std::string_view::npos) return Invalid("it holds a user or password");
+  if (authority.find('@') != std::string_view::npos) return NotARepository("it holds a user or password");
   SY_RETURN_IF_ERROR(TakeHost(authority, url));
   SY_RETURN_IF_ERROR(TakePath(path, url));
   return url;
@@ -159,11 +159,11 @@ bool IsBelow(const RepositoryUrl& url, const RepositoryUrl& prefix) {
 }
 
 absl::StatusOr<RepositoryName> NameOf(const RepositoryUrl& url) {
-  if (url.segments.size() < 2) return Invalid("its path names no owner and repository");
+  if (url.segments.size() < 2) return NotARepository("its path names no owner and repository");
   RepositoryName name{.owner = url.segments[url.segments.size() - 2], .name = url.segments.back()};
   for (const std::string* const part : {&name.owner, &name.name}) {
     if (part->size() > kMaxName || part->front() == '.' || !AllOf(*part, IsNameCharacter)) {
-      return Invalid("its path names no owner and repository");
+      return NotARepository("its path names no owner and repository");
     }
   }
   return name;

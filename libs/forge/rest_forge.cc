@@ -22,7 +22,7 @@ constexpr std::size_t kGiteaPage = 50;
 // As clocks of two machines may be.
 constexpr absl::Duration kClocksApart = absl::Hours(24);
 
-absl::Status Invalid(std::string_view what) {
+absl::Status NotSent(std::string_view what) {
   return MakeError(absl::StatusCode::kInvalidArgument, "INVALID_REPOSITORY", what);
 }
 
@@ -113,7 +113,7 @@ std::string RestForge::Page(int page) const {
 
 void RestForge::FindPullRequest(const RepositoryName& repository, const std::string& head_branch,
                                 Done<std::optional<PullRequest>> done) {
-  if (!IsBranchName(head_branch)) return done(Invalid("not the name of a branch"));
+  if (!IsBranchName(head_branch)) return done(NotSent("not the name of a branch"));
   FindFrom(1, repository, head_branch, std::nullopt, std::move(done));
 }
 
@@ -141,7 +141,7 @@ void RestForge::FindFrom(int page, const RepositoryName& repository, const std::
 void RestForge::OpenPullRequest(const RepositoryName& repository, const NewPullRequest& wanted,
                                 Done<PullRequest> done) {
   if (!IsBranchName(wanted.head_branch) || !IsBranchName(wanted.base_branch)) {
-    return done(Invalid("not the name of a branch"));
+    return done(NotSent("not the name of a branch"));
   }
   Json body = Json::object(
       {{"title", wanted.title}, {"body", wanted.body}, {"head", wanted.head_branch}, {"base", wanted.base_branch}});
@@ -187,7 +187,7 @@ void RestForge::ListFrom(int page, const RepositoryName& repository, std::int64_
 
 void RestForge::MergePullRequest(const RepositoryName& repository, std::int64_t number, const std::string& head_commit,
                                  std::function<void(absl::Status)> done) {
-  if (!IsCommit(head_commit)) return done(Invalid("not a commit"));
+  if (!IsCommit(head_commit)) return done(NotSent("not a commit"));
   Json body =
       gitea() ? Json::object({{"Do", "merge"}, {"head_commit_id", head_commit}}) : Json::object({{"sha", head_commit}});
   Ask(repository,
@@ -224,7 +224,7 @@ void RestForge::CountAhead(const RepositoryName& repository, const std::string& 
 
 void RestForge::CompareBranches(const RepositoryName& repository, const std::string& base, const std::string& head,
                                 Done<Comparison> done) {
-  if (!IsRevision(base) || !IsRevision(head)) return done(Invalid("not the name of a branch"));
+  if (!IsRevision(base) || !IsRevision(head)) return done(NotSent("not the name of a branch"));
   if (gitea()) {
     return CountAhead(repository, base, head,
                       [this, repository, base, head, done = std::move(done)](absl::StatusOr<std::int64_t> ahead) {
@@ -251,7 +251,7 @@ void RestForge::CompareBranches(const RepositoryName& repository, const std::str
 
 void RestForge::GetCombinedStatus(const RepositoryName& repository, const std::string& commit,
                                   Done<CommitStatus> done) {
-  if (!IsRevision(commit)) return done(Invalid("not a commit"));
+  if (!IsRevision(commit)) return done(NotSent("not a commit"));
   const std::string path = absl::StrCat("/commits/", Encode(commit));
   Ask(repository, {.method = "GET", .path = absl::StrCat(path, "/status"), .body = {}},
       [this, repository, path, done = std::move(done)](const absl::StatusOr<Json>& json) {

@@ -29,14 +29,14 @@ using ::testing::Not;
 using ::testing::SizeIs;
 using text::Json;
 
-const std::string kHead(40, 'a');
+const std::string kPushed(40, 'a');
 
 Json Pull(int number, std::string branch = "agent/1", std::string state = "open") {
   return {{"number", number},
           {"html_url", absl::StrCat("https://forge.test/acme/widget/pulls/", number)},
           {"state", state},
-          {"head", {{"ref", branch}, {"sha", kHead}, {"repo", {{"full_name", "acme/widget"}}}}},
-          {"base", {{"ref", "main"}, {"sha", kHead}, {"repo", {{"full_name", "acme/widget"}}}}}};
+          {"head", {{"ref", branch}, {"sha", kPushed}, {"repo", {{"full_name", "acme/widget"}}}}},
+          {"base", {{"ref", "main"}, {"sha", kPushed}, {"repo", {{"full_name", "acme/widget"}}}}}};
 }
 
 class RestForgeTest : public ::testing::Test {
@@ -157,19 +157,19 @@ TEST_F(RestForgeTest, MergingNamesTheCommitThatWasVerified) {
   http_.When("POST", Answer(200, ""));
   absl::Status merged = absl::UnknownError("");
   const auto done = [&merged](absl::Status status) { merged = std::move(status); };
-  Forge(Manner::kGitHub).MergePullRequest(repository_, 7, kHead, done);
+  Forge(Manner::kGitHub).MergePullRequest(repository_, 7, kPushed, done);
   EXPECT_THAT(merged, IsOk());
-  EXPECT_EQ(Json::parse(Last().body)["sha"], kHead);
+  EXPECT_EQ(Json::parse(Last().body)["sha"], kPushed);
   EXPECT_THAT(Last().url, HasSubstr("/pulls/7/merge"));
   http_.When("PUT", Answer(200, R"({"merged": false})"));
-  forge_->MergePullRequest(repository_, 7, kHead, done);
+  forge_->MergePullRequest(repository_, 7, kPushed, done);
   EXPECT_THAT(merged, IsError("FORGE_REFUSED"));
   http_.When("PUT", Answer(409, R"({"message": "Head branch was modified"})"));
-  forge_->MergePullRequest(repository_, 7, kHead, done);
+  forge_->MergePullRequest(repository_, 7, kPushed, done);
   EXPECT_THAT(merged, IsError("FORGE_CONFLICT"));
-  Forge(Manner::kGitea).MergePullRequest(repository_, 7, kHead, done);
+  Forge(Manner::kGitea).MergePullRequest(repository_, 7, kPushed, done);
   EXPECT_THAT(merged, IsOk());
-  EXPECT_EQ(Json::parse(Last().body)["head_commit_id"], kHead);
+  EXPECT_EQ(Json::parse(Last().body)["head_commit_id"], kPushed);
   EXPECT_EQ(Json::parse(Last().body)["Do"], "merge");
   const std::size_t before = http_.requests().size();
   forge_->MergePullRequest(repository_, 7, "main", done);
@@ -202,9 +202,9 @@ TEST_F(RestForgeTest, CheckRunsCountBesideStatuses) {
   http_.When("/status", Answer(200, R"({"state": "success", "total_count": 1})"));
   http_.When("/check-runs", Answer(200, R"({"total_count": 1, "check_runs": [{"status": "queued"}]})"));
   absl::StatusOr<CommitStatus> status = absl::UnknownError("");
-  Forge(Manner::kGitHub).GetCombinedStatus(repository_, kHead, Into(status));
+  Forge(Manner::kGitHub).GetCombinedStatus(repository_, kPushed, Into(status));
   EXPECT_EQ(*status, CommitStatus::kPending);
-  Forge(Manner::kGitea).GetCombinedStatus(repository_, kHead, Into(status));
+  Forge(Manner::kGitea).GetCombinedStatus(repository_, kPushed, Into(status));
   EXPECT_EQ(*status, CommitStatus::kSuccess);
 }
 

@@ -26,7 +26,7 @@ bool IsFieldValue(std::string_view text) {
   return std::none_of(text.begin(), text.end(), [](unsigned char c) { return (c < 0x20 && c != '\t') || c == 0x7f; });
 }
 
-absl::Status Invalid(std::string_view message) {
+absl::Status InvalidRequest(std::string_view message) {
   return MakeError(absl::StatusCode::kInvalidArgument, "INVALID_HTTP_REQUEST", message);
 }
 
@@ -149,11 +149,11 @@ HttpOutcome Fetch(HttpTransport& transport, HttpRequest request) {
 }
 
 absl::Status CheckRequest(const HttpRequest& request) {
-  if (!IsToken(request.method)) return Invalid("the method is not a token");
+  if (!IsToken(request.method)) return InvalidRequest("the method is not a token");
   for (const HttpHeader& header : request.headers) {
-    if (!IsToken(header.name)) return Invalid("the name of a header is not a token");
+    if (!IsToken(header.name)) return InvalidRequest("the name of a header is not a token");
     if (!IsFieldValue(header.value)) {
-      return Invalid(absl::StrCat("the value of header ", header.name, " holds control characters"));
+      return InvalidRequest(absl::StrCat("the value of header ", header.name, " holds control characters"));
     }
   }
   return absl::OkStatus();

@@ -21,7 +21,7 @@ using switchyard::testing::IsOk;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-HttpRequest Get(std::string url) {
+HttpRequest GetOf(std::string url) {
   HttpRequest request;
   request.url = std::move(url);
   return request;
@@ -45,7 +45,7 @@ TEST(RetryAfterTest, SaysNothingOfWhatItCannotRead) {
 }
 
 TEST(CheckRequestTest, RefusesWhatCouldForgeALine) {
-  HttpRequest request = Get("http://a/");
+  HttpRequest request = GetOf("http://a/");
   SY_EXPECT_OK(CheckRequest(request));
   request.headers = {{"x-api-key", "a\r\nHost: other"}};
   EXPECT_THAT(CheckRequest(request), IsError("INVALID_HTTP_REQUEST"));
@@ -75,11 +75,11 @@ TEST(FakeHttpTest, AnswersByTheNewestRuleThatMatches) {
   FakeHttp http(FakeHttp::Mode::kInline);
   http.When("/api", Answer(200, "old"));
   http.When("GET http://a/api", Answer(503, "new", {{"Retry-After", "1"}}));
-  const HttpOutcome outcome = Fetch(http, Get("http://a/api/tags"));
+  const HttpOutcome outcome = Fetch(http, GetOf("http://a/api/tags"));
   EXPECT_EQ(outcome.head.status, 503);
   EXPECT_EQ(outcome.body, "new");
   EXPECT_EQ(*FindHeader(outcome.head.headers, "retry-after"), "1");
-  EXPECT_EQ(Fetch(http, Get("http://a/other")).failure, HttpFailure::kRefused);
+  EXPECT_EQ(Fetch(http, GetOf("http://a/other")).failure, HttpFailure::kRefused);
   EXPECT_EQ(http.CountOf("/api"), 1u);
 }
 
@@ -97,7 +97,7 @@ TEST(FakeHttpTest, StreamsPiecesAndThenFails) {
     return true;
   };
   callbacks.on_done = [&](HttpOutcome outcome) { seen.emplace_back(FailureName(outcome.failure)); };
-  SY_ASSERT_OK(http.Send(Get("http://a/"), std::move(callbacks)));
+  SY_ASSERT_OK(http.Send(GetOf("http://a/"), std::move(callbacks)));
   EXPECT_THAT(seen, IsEmpty());
   EXPECT_EQ(http.DeliverAll(), 1u);
   EXPECT_THAT(seen, ElementsAre("a", "b", "truncated"));
@@ -110,7 +110,7 @@ TEST(FakeHttpTest, CancelEndsWhatWaitsAndWhatHangs) {
   const auto send = [&] {
     HttpCallbacks callbacks;
     callbacks.on_done = [&](HttpOutcome outcome) { ends.push_back(outcome.failure); };
-    return *http.Send(Get("http://a/"), std::move(callbacks));
+    return *http.Send(GetOf("http://a/"), std::move(callbacks));
   };
   const HttpCallId hanging = send();
   EXPECT_TRUE(http.DeliverOne());

@@ -8,7 +8,7 @@
 namespace switchyard::all_in_one {
 namespace {
 
-constexpr std::string_view kName = "switchyard doctor";
+constexpr std::string_view kDoctorName = "switchyard doctor";
 constexpr absl::Duration kCheckTimeout = absl::Minutes(2);
 
 }  // namespace
@@ -16,7 +16,7 @@ constexpr absl::Duration kCheckTimeout = absl::Minutes(2);
 int Doctor(const Arguments& arguments) {
   int exit = app::kExitOk;
   const auto command = DatabaseCommand::Begin(
-      {.name = kName,
+      {.name = kDoctorName,
        .summary = "reads the database and reports what should never be.",
        .help =
            "It changes nothing and may run beside the services. One line per finding on standard output; exit code 0\n"
@@ -36,7 +36,7 @@ int Doctor(const Arguments& arguments) {
       continue;
     }
     const auto findings = app::RunDoctor(*command->pool, service.checks(), kCheckTimeout);
-    if (!findings.ok()) return Complain(kName, Describe(findings.status()), app::kExitError);
+    if (!findings.ok()) return Complain(kDoctorName, Describe(findings.status()), app::kExitError);
     checks += static_cast<int>(service.checks().size());
     for (const app::DoctorFinding& finding : *findings) {
       std::printf("broken: %s: %s: %s\n", schema.c_str(), std::string(finding.invariant).c_str(),

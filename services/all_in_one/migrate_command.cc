@@ -9,7 +9,7 @@
 namespace switchyard::all_in_one {
 namespace {
 
-constexpr std::string_view kName = "switchyard migrate";
+constexpr std::string_view kMigrateName = "switchyard migrate";
 
 std::string Title(const Service& service, const pg::Migration& migration) {
   return absl::StrCat(ToAbsl(service.schema), " V", migration.version, " ", ToAbsl(migration.name));
@@ -22,7 +22,7 @@ int Migrate(const Arguments& given) {
   const bool check = TakeSwitch(arguments, "check");
   int exit = app::kExitOk;
   const auto command = DatabaseCommand::Begin(
-      {.name = kName,
+      {.name = kMigrateName,
        .summary = "brings the schemas of all services up to date.",
        .help =
            "Each migration is one transaction and is recorded, migrators exclude each other, and running it again "
@@ -36,7 +36,7 @@ int Migrate(const Arguments& given) {
     if (service.schema.empty()) continue;
     const pg::Migrator migrator(command->connect, service.schema, service.migrations(), command->clock);
     const absl::StatusOr<std::vector<pg::Migration>> pending = migrator.Pending();
-    if (!pending.ok()) return Complain(kName, Describe(pending.status()), app::kExitError);
+    if (!pending.ok()) return Complain(kMigrateName, Describe(pending.status()), app::kExitError);
     if (check) {
       for (const pg::Migration& migration : *pending) std::printf("pending: %s\n", Title(service, migration).c_str());
       if (!pending->empty()) exit = app::kExitError;
@@ -46,7 +46,7 @@ int Migrate(const Arguments& given) {
       std::printf("applied: %s in %s\n", Title(service, migration).c_str(), absl::FormatDuration(took).c_str());
       std::fflush(stdout);
     });
-    if (!status.ok()) return Complain(kName, Describe(status), app::kExitError);
+    if (!status.ok()) return Complain(kMigrateName, Describe(status), app::kExitError);
     if (pending->empty()) std::printf("up to date: %s\n", std::string(service.schema).c_str());
   }
   return exit;

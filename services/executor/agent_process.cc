@@ -22,6 +22,7 @@
 #include "services/executor/external/external_config.h"
 #include "services/executor/files.h"
 #include "services/executor/grpc_hub_dialer.h"
+#include "services/executor/host_name.h"
 #include "services/executor/local_exec.h"
 #include "services/executor/local_exec_config.h"
 #include "services/executor/loop/loop_config.h"
@@ -34,11 +35,6 @@
 
 namespace switchyard::executor {
 namespace {
-
-std::string HostName() {
-  char name[256] = {};
-  return gethostname(name, sizeof(name) - 1) == 0 ? name : "unknown";
-}
 
 std::vector<std::string> HostCapabilities(const config::v1::ExecutorConfig& config) {
   std::vector<std::string> all = {"os:linux"};

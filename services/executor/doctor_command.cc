@@ -33,16 +33,17 @@
 namespace switchyard::executor {
 namespace {
 
-const app::Program kProgram = {.name = "yard-agent doctor",
-                               .summary = "says what is wrong with this executor, and how to mend it.",
-                               .help =
-                                   "Looks at the configuration, the folder and its disk, the journal, the enrolment "
-                                   "and its token, every address of\n"
-                                   "the hub with its certificate, the clock, the running service, the sandbox, the "
-                                   "allowlist, models, repositories and forges. Changes nothing.\n"
-                                   "Ends with 0 when all is well. Run it as the user that the service runs as.",
-                               .service = "yard-agent",
-                               .sections = {"hub", "sandbox", "backends", "journal", "workspace"}};
+const app::Program kDoctorProgram = {
+    .name = "yard-agent doctor",
+    .summary = "says what is wrong with this executor, and how to mend it.",
+    .help =
+        "Looks at the configuration, the folder and its disk, the journal, the enrolment "
+        "and its token, every address of\n"
+        "the hub with its certificate, the clock, the running service, the sandbox, the "
+        "allowlist, models, repositories and forges. Changes nothing.\n"
+        "Ends with 0 when all is well. Run it as the user that the service runs as.",
+    .service = "yard-agent",
+    .sections = {"hub", "sandbox", "backends", "journal", "workspace"}};
 
 constexpr absl::Duration kSkewThatMatters = absl::Seconds(30);
 
@@ -303,9 +304,9 @@ int Doctor(const Arguments& arguments) {
   // SIGPIPE and the like must not end it half way.
   rpc::StopSignals signals;
   config::v1::ExecutorConfig config;
-  const app::ParseResult parsed = app::ParseCommandLine(kProgram, arguments, config);
+  const app::ParseResult parsed = app::ParseCommandLine(kDoctorProgram, arguments, config);
   if (parsed.exit.has_value()) return *parsed.exit;
-  ConfigureLog(kProgram.service, LogLevel::kError);
+  ConfigureLog(kDoctorProgram.service, LogLevel::kError);
   rpc::RouteGrpcLog();
   Findings report;
   const bool folder = LookAtFolder(config, report);

@@ -24,7 +24,7 @@
 namespace switchyard::executor {
 namespace {
 
-const app::Program kProgram = {
+const app::Program kEnrollProgram = {
     .name = "yard-agent enroll",
     .summary = "joins an installation.",
     .help =
@@ -53,7 +53,7 @@ void Tell(std::string_view line) {
 
 int EnrollHere(const config::v1::ExecutorConfig& config, const agent::v1::EnrollmentBundle& bundle, bool force) {
   constexpr const char* kName = "yard-agent enroll";
-  ConfigureLog(kProgram.service, LogLevel::kError);
+  ConfigureLog(kEnrollProgram.service, LogLevel::kError);
   rpc::RouteGrpcLog();
   if (IsLocked(config.data_dir())) {
     return Complain(
@@ -147,7 +147,7 @@ int Enroll(const Arguments& given) {
   const bool force = TakeSwitch(arguments, "force");
   const bool no_start = TakeSwitch(arguments, "no-start");
   config::v1::ExecutorConfig config;
-  const app::ParseResult parsed = app::ParseCommandLine(kProgram, arguments, config);
+  const app::ParseResult parsed = app::ParseCommandLine(kEnrollProgram, arguments, config);
   if (parsed.exit.has_value()) return *parsed.exit;
   if (text.empty()) {
     return Complain("yard-agent enroll", "give the string that `yard agent enroll NAME` printed; see --help",

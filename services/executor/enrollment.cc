@@ -16,15 +16,11 @@
 #include "libs/rpc/retry.h"
 #include "services/executor/agent_process.h"
 #include "services/executor/files.h"
+#include "services/executor/host_name.h"
 #include "switchyard/agent/v1/agent_admin.grpc.pb.h"
 
 namespace switchyard::executor {
 namespace {
-
-std::string HostName() {
-  char name[256] = {};
-  return gethostname(name, sizeof(name) - 1) == 0 ? name : "unknown";
-}
 
 // The same in every try with the same enrolment, also after a crash.
 absl::StatusOr<std::string> RequestId(const std::string& path, const std::string& token) {

@@ -21,7 +21,7 @@ namespace {
 
 constexpr int kFirstFree = 64;
 
-struct Child {
+struct Forked {
   const char* program;
   char* const* argv;
   char* const* environment;
@@ -47,7 +47,7 @@ bool BecomeUser(const UserIds& user) {
          syscall(SYS_setresuid, user.uid, user.uid, user.uid) == 0;
 }
 
-void RunChild(const Child& child) {
+void RunForked(const Forked& child) {
   const auto failed = [&child](const char* what) {
     const ChildFailure failure = {what, errno};
     [[maybe_unused]] const ssize_t written = write(child.failures, &failure, sizeof(failure));
@@ -118,23 +118,23 @@ absl::StatusOr<Spawned> Spawn(const SpawnPlan& plan) {
   // Where the child's own descriptors do not reach.
   UniqueFd failures_write(fcntl(failures[1], F_DUPFD_CLOEXEC, kFirstFree));
   close(failures[1]);
-  const Child child{.program = plan.argv[0].c_str(),
-                    .argv = argv.data(),
-                    .environment = environment.data(),
-                    .directory = plan.directory.c_str(),
-                    .user = plan.user.has_value() ? &*plan.user : nullptr,
-                    .descriptors = descriptors.data(),
-                    .descriptor_count = static_cast<int>(descriptors.size()),
-                    .cgroup_procs = cgroup.get(),
-                    .parent = getpid(),
-                    .failures = failures_write.get()};
+  const Forked child{.program = plan.argv[0].c_str(),
+                     .argv = argv.data(),
+                     .environment = environment.data(),
+                     .directory = plan.directory.c_str(),
+                     .user = plan.user.has_value() ? &*plan.user : nullptr,
+                     .descriptors = descriptors.data(),
+                     .descriptor_count = static_cast<int>(descriptors.size()),
+                     .cgroup_procs = cgroup.get(),
+                     .parent = getpid(),
+                     .failures = failures_write.get()};
   sigset_t all;
   sigset_t former;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &former);
   const pid_t pid = vfork();
   if (pid == 0) {
-    RunChild(child);
+    RunForked(child);
     _exit(127);
   }
   const int fork_error = errno;

@@ -20,7 +20,7 @@ using ::switchyard::testing::FakeClock;
 using ::switchyard::testing::IsError;
 using ::switchyard::testing::IsOk;
 using ::testing::ElementsAre;
-using Stub = v1::IdentityService::StubInterface;
+using IdentityStub = v1::IdentityService::StubInterface;
 
 constexpr absl::Duration kCacheTtl = absl::Seconds(10);
 
@@ -50,7 +50,7 @@ class IdentityRpcTest : public ::testing::Test {
   }
   template <class Request, class Response>
   absl::StatusOr<Response> Call(const std::string& token,
-                                grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
+                                grpc::Status (IdentityStub::*method)(grpc::ClientContext*, const Request&, Response*),
                                 const Request& request) {
     return rpc::CallUnary(server_.caller(token), *stub_, method, request, {});
   }
@@ -61,18 +61,18 @@ class IdentityRpcTest : public ::testing::Test {
     request.add_scopes(scope);
     request.set_request_id(request_id);
     request.mutable_lifetime()->set_seconds(3600);
-    return Call(admin_, &Stub::IssueToken, request);
+    return Call(admin_, &IdentityStub::IssueToken, request);
   }
   absl::StatusOr<v1::VerifyTokenResponse> Verify(const std::string& text) {
     v1::VerifyTokenRequest request;
     request.set_text(text);
-    return Call(service_, &Stub::VerifyToken, request);
+    return Call(service_, &IdentityStub::VerifyToken, request);
   }
   absl::StatusOr<v1::RevokeTokenResponse> Revoke(const std::string& id) {
     v1::RevokeTokenRequest request;
     request.set_token_id(id);
     request.set_reason("test");
-    return Call(admin_, &Stub::RevokeToken, request);
+    return Call(admin_, &IdentityStub::RevokeToken, request);
   }
 
   FakeClock clock_;
@@ -114,13 +114,13 @@ TEST_F(IdentityRpcTest, ReportsFaultsOfAnIssueByField) {
   v1::IssueTokenRequest request;
   request.set_name("UPPER");
   request.add_scopes(options::v1::SCOPE_READ);
-  EXPECT_THAT(Call(admin_, &Stub::IssueToken, request), IsError("INVALID_FIELD"));
+  EXPECT_THAT(Call(admin_, &IdentityStub::IssueToken, request), IsError("INVALID_FIELD"));
   request.set_name("a");
   request.add_scopes(options::v1::SCOPE_NONE);
   request.add_scopes(static_cast<options::v1::Scope>(77));
   request.mutable_lifetime()->set_nanos(-5);
   request.mutable_lifetime()->set_seconds(5);
-  const absl::StatusOr<v1::IssueTokenResponse> answer = Call(admin_, &Stub::IssueToken, request);
+  const absl::StatusOr<v1::IssueTokenResponse> answer = Call(admin_, &IdentityStub::IssueToken, request);
   std::vector<std::string> fields;
   for (const FieldViolation& violation : DetailsOf(answer.status()).violations) fields.push_back(violation.field);
   EXPECT_THAT(fields, ElementsAre("scopes[1]", "scopes[2]", "lifetime"));
@@ -133,18 +133,18 @@ TEST_F(IdentityRpcTest, BoundsTheNumberOfTokens) {
 
 TEST_F(IdentityRpcTest, AsksForTheScopesOfTheContract) {
   const std::string reader = Issue("reader", options::v1::SCOPE_READ)->text();
-  EXPECT_THAT(Call(reader, &Stub::IssueToken, v1::IssueTokenRequest()), IsError("SCOPE_MISSING"));
-  EXPECT_THAT(Call(service_, &Stub::ListTokens, v1::ListTokensRequest()), IsError("SCOPE_MISSING"));
-  EXPECT_THAT(Call(service_, &Stub::RevokeToken, v1::RevokeTokenRequest()), IsError("SCOPE_MISSING"));
-  EXPECT_THAT(Call(reader, &Stub::RotateToken, v1::RotateTokenRequest()), IsError("SCOPE_MISSING"));
-  EXPECT_THAT(Call(admin_, &Stub::VerifyToken, v1::VerifyTokenRequest()), IsError("SCOPE_MISSING"));
-  EXPECT_THAT(Call(service_, &Stub::GetSelf, v1::GetSelfRequest()), IsError("SCOPE_MISSING"));
-  EXPECT_THAT(Call("", &Stub::GetSelf, v1::GetSelfRequest()), IsError("TOKEN_MISSING"));
-  EXPECT_THAT(Call("sy_wrong", &Stub::GetSelf, v1::GetSelfRequest()), IsError("TOKEN_INVALID"));
+  EXPECT_THAT(Call(reader, &IdentityStub::IssueToken, v1::IssueTokenRequest()), IsError("SCOPE_MISSING"));
+  EXPECT_THAT(Call(service_, &IdentityStub::ListTokens, v1::ListTokensRequest()), IsError("SCOPE_MISSING"));
+  EXPECT_THAT(Call(service_, &IdentityStub::RevokeToken, v1::RevokeTokenRequest()), IsError("SCOPE_MISSING"));
+  EXPECT_THAT(Call(reader, &IdentityStub::RotateToken, v1::RotateTokenRequest()), IsError("SCOPE_MISSING"));
+  EXPECT_THAT(Call(admin_, &IdentityStub::VerifyToken, v1::VerifyTokenRequest()), IsError("SCOPE_MISSING"));
+  EXPECT_THAT(Call(service_, &IdentityStub::GetSelf, v1::GetSelfRequest()), IsError("SCOPE_MISSING"));
+  EXPECT_THAT(Call("", &IdentityStub::GetSelf, v1::GetSelfRequest()), IsError("TOKEN_MISSING"));
+  EXPECT_THAT(Call("sy_wrong", &IdentityStub::GetSelf, v1::GetSelfRequest()), IsError("TOKEN_INVALID"));
 }
 
 TEST_F(IdentityRpcTest, TellsTheCallerWhoItIs) {
-  SY_ASSERT_OK_AND_ASSIGN(const v1::GetSelfResponse self, Call(admin_, &Stub::GetSelf, v1::GetSelfRequest()));
+  SY_ASSERT_OK_AND_ASSIGN(const v1::GetSelfResponse self, Call(admin_, &IdentityStub::GetSelf, v1::GetSelfRequest()));
   EXPECT_EQ(self.name(), "root");
   EXPECT_THAT(self.scopes(), ElementsAre(options::v1::SCOPE_ADMIN, options::v1::SCOPE_SUBMIT, options::v1::SCOPE_READ));
   EXPECT_EQ(self.expire_time().seconds(), absl::ToUnixSeconds(clock_.Now() + absl::Hours(2)));
@@ -160,20 +160,20 @@ TEST_F(IdentityRpcTest, VerifiesNothingButLiveTokens) {
 
 TEST_F(IdentityRpcTest, EndsTheCallsOfARevokedTokenWithinTheCacheTime) {
   const v1::IssueTokenResponse reader = *Issue("reader", options::v1::SCOPE_READ);
-  ASSERT_THAT(Call(reader.text(), &Stub::GetSelf, v1::GetSelfRequest()), IsOk());
+  ASSERT_THAT(Call(reader.text(), &IdentityStub::GetSelf, v1::GetSelfRequest()), IsOk());
   SY_ASSERT_OK_AND_ASSIGN(const v1::RevokeTokenResponse revoked, Revoke(reader.token().token_id()));
   EXPECT_EQ(revoked.token().revoke_reason(), "test");
   EXPECT_THAT(Verify(reader.text()), IsError("TOKEN_UNKNOWN"));
   clock_.Advance(kCacheTtl);
-  EXPECT_THAT(Call(reader.text(), &Stub::GetSelf, v1::GetSelfRequest()), IsError("TOKEN_INVALID"));
+  EXPECT_THAT(Call(reader.text(), &IdentityStub::GetSelf, v1::GetSelfRequest()), IsError("TOKEN_INVALID"));
 }
 
 TEST_F(IdentityRpcTest, EndsTheCallsOfAnExpiredTokenAtOnce) {
   const std::string text = Issue("reader", options::v1::SCOPE_READ)->text();
   clock_.Advance(absl::Hours(1) - absl::Seconds(1));
-  ASSERT_THAT(Call(text, &Stub::GetSelf, v1::GetSelfRequest()), IsOk());
+  ASSERT_THAT(Call(text, &IdentityStub::GetSelf, v1::GetSelfRequest()), IsOk());
   clock_.Advance(absl::Seconds(1));
-  EXPECT_THAT(Call(text, &Stub::GetSelf, v1::GetSelfRequest()), IsError("TOKEN_INVALID"));
+  EXPECT_THAT(Call(text, &IdentityStub::GetSelf, v1::GetSelfRequest()), IsError("TOKEN_INVALID"));
 }
 
 TEST_F(IdentityRpcTest, RefusesToRevokeWhatIsNotThereOrTheLastAdministrator) {
@@ -188,15 +188,15 @@ TEST_F(IdentityRpcTest, RotatesAToken) {
   v1::RotateTokenRequest request;
   request.set_token_id(old.token().token_id());
   request.mutable_grace()->set_seconds(0);
-  SY_ASSERT_OK_AND_ASSIGN(const v1::RotateTokenResponse rotated, Call(admin_, &Stub::RotateToken, request));
+  SY_ASSERT_OK_AND_ASSIGN(const v1::RotateTokenResponse rotated, Call(admin_, &IdentityStub::RotateToken, request));
   EXPECT_EQ(rotated.token().principal_id(), old.token().principal_id());
   EXPECT_EQ(rotated.rotated().token_id(), old.token().token_id());
   EXPECT_THAT(Verify(old.text()), IsError("TOKEN_UNKNOWN"));
   EXPECT_THAT(Verify(rotated.text()), IsOk());
-  EXPECT_THAT(Call(admin_, &Stub::RotateToken, request), IsError("TOKEN_NOT_LIVE"));
+  EXPECT_THAT(Call(admin_, &IdentityStub::RotateToken, request), IsError("TOKEN_NOT_LIVE"));
   request.set_token_id("x");
   request.mutable_grace()->set_nanos(2'000'000'000);
-  const absl::StatusOr<v1::RotateTokenResponse> answer = Call(admin_, &Stub::RotateToken, request);
+  const absl::StatusOr<v1::RotateTokenResponse> answer = Call(admin_, &IdentityStub::RotateToken, request);
   EXPECT_EQ(DetailsOf(answer.status()).violations.size(), 2u);
 }
 
@@ -204,23 +204,23 @@ TEST_F(IdentityRpcTest, ListsByPages) {
   SY_ASSERT_OK(Issue("reader", options::v1::SCOPE_READ));
   v1::ListTokensRequest request;
   request.set_page_size(2);
-  SY_ASSERT_OK_AND_ASSIGN(v1::ListTokensResponse page, Call(admin_, &Stub::ListTokens, request));
+  SY_ASSERT_OK_AND_ASSIGN(v1::ListTokensResponse page, Call(admin_, &IdentityStub::ListTokens, request));
   ASSERT_EQ(page.tokens_size(), 2);
   EXPECT_EQ(page.tokens(0).name(), "reader");
   request.set_page_token(page.next_page_token());
-  SY_ASSERT_OK_AND_ASSIGN(page, Call(admin_, &Stub::ListTokens, request));
+  SY_ASSERT_OK_AND_ASSIGN(page, Call(admin_, &IdentityStub::ListTokens, request));
   ASSERT_EQ(page.tokens_size(), 1);
   EXPECT_EQ(page.tokens(0).name(), "root");
   EXPECT_EQ(page.next_page_token(), "");
   request.set_page_token("nonsense");
-  EXPECT_THAT(Call(admin_, &Stub::ListTokens, request), IsError("INVALID_FIELD"));
+  EXPECT_THAT(Call(admin_, &IdentityStub::ListTokens, request), IsError("INVALID_FIELD"));
 }
 
 TEST_F(IdentityRpcTest, SaysThatTheStoreIsAway) {
-  ASSERT_THAT(Call(admin_, &Stub::GetSelf, v1::GetSelfRequest()), IsOk());
+  ASSERT_THAT(Call(admin_, &IdentityStub::GetSelf, v1::GetSelfRequest()), IsOk());
   store_.FailWith(MakeError(absl::StatusCode::kUnavailable, "DATABASE_UNAVAILABLE", "away"));
-  EXPECT_THAT(Call(admin_, &Stub::ListTokens, v1::ListTokensRequest()), IsError("DATABASE_UNAVAILABLE"));
-  EXPECT_THAT(Call(service_, &Stub::VerifyToken, v1::VerifyTokenRequest()), IsError("IDENTITY_UNAVAILABLE"));
+  EXPECT_THAT(Call(admin_, &IdentityStub::ListTokens, v1::ListTokensRequest()), IsError("DATABASE_UNAVAILABLE"));
+  EXPECT_THAT(Call(service_, &IdentityStub::VerifyToken, v1::VerifyTokenRequest()), IsError("IDENTITY_UNAVAILABLE"));
 }
 
 }  // namespace

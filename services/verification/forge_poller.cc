@@ -15,7 +15,6 @@ namespace switchyard::verification {
 namespace {
 
 using forge::CommitStatus;
-using forge::PullRequest;
 using forge::PullRequestState;
 
 constexpr std::string_view kBranchPrefix = "agent/";
@@ -77,7 +76,7 @@ std::string_view ObstacleName(MergeObstacle obstacle) {
   return "nothing";
 }
 
-MergeObstacle ObstacleIn(const WatchedPullRequest& watched, const PullRequest& now, bool allowed) {
+MergeObstacle ObstacleIn(const WatchedPullRequest& watched, const forge::PullRequest& now, bool allowed) {
   if (!allowed) return MergeObstacle::kNotAllowed;
   if (!watched.auto_merge) return MergeObstacle::kNotAsked;
   if (!watched.eligible) return MergeObstacle::kNotEligible;
@@ -228,7 +227,7 @@ absl::StatusOr<std::string> ForgePoller::LookAt(const WatchedPullRequest& watche
     return reason.empty() ? std::string("stopped") : reason;
   };
   const auto note = [&] { return absl::StrCat(place.repository.ToString(), "#", watched.number); };
-  const absl::StatusOr<PullRequest> now = Await<PullRequest>([&](forge::Done<PullRequest> done) {
+  const absl::StatusOr<forge::PullRequest> now = Await<forge::PullRequest>([&](forge::Done<forge::PullRequest> done) {
     place.forge->GetPullRequest(place.repository, watched.number, std::move(done));
   });
   if (!now.ok()) return failed(now.status());
@@ -270,7 +269,7 @@ absl::StatusOr<std::string> ForgePoller::LookAt(const WatchedPullRequest& watche
   return std::string("merged");
 }
 
-absl::StatusOr<MergeObstacle> ForgePoller::Obstacle(const WatchedPullRequest& watched, const PullRequest& now,
+absl::StatusOr<MergeObstacle> ForgePoller::Obstacle(const WatchedPullRequest& watched, const forge::PullRequest& now,
                                                     const forge::Place& place) {
   const MergeObstacle plain = ObstacleIn(watched, now, options_.allow_auto_merge);
   if (plain != MergeObstacle::kNothing) return plain;

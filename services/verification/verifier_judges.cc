@@ -18,7 +18,7 @@ namespace {
 namespace tq = task_queue::v1;
 
 // Another time it may do.
-bool IsPassing(const absl::Status& status) {
+bool MayPassLater(const absl::Status& status) {
   return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status) || absl::IsResourceExhausted(status) ||
          absl::IsAborted(status) || absl::IsCancelled(status);
 }
@@ -111,7 +111,7 @@ absl::Status Verifier::Submit(const std::vector<Record>& records, std::vector<Ju
     if (judge.ok()) {
       deps_.meter.JudgeSubmitted();
       failure.Update(deps_.store.SetJudgeTask(record.key, *judge));
-    } else if (IsPassing(judge.status()) || ReasonOf(judge.status()) == "REQUEST_ID_REUSED") {
+    } else if (MayPassLater(judge.status()) || ReasonOf(judge.status()) == "REQUEST_ID_REUSED") {
       failure.Update(judge.status());
     } else {
       LogWarning("a judge cannot be asked", {{"task_id", record.key.task.ToString()}, {"status", judge.status()}});

@@ -14,7 +14,7 @@ namespace switchyard::bench {
 namespace {
 
 // Two heartbeats of each agent.
-constexpr double kSeconds = 20;
+constexpr double kAgentsSeconds = 20;
 constexpr int kFew = 1'000;
 constexpr int kMost = 5'000;
 // What a process opens beside the streams.
@@ -22,7 +22,7 @@ constexpr int kOtherFiles = 500;
 constexpr double kMegabytes = 250;
 constexpr double kShare = 0.05;
 constexpr double kRecoverySeconds = 30;
-constexpr absl::Duration kPatience = absl::Minutes(2);
+constexpr absl::Duration kAgentsPatience = absl::Minutes(2);
 
 // Nothing at all.
 class Rest final : public Load {
@@ -53,10 +53,10 @@ absl::StatusOr<Report> Agents(const Options& options) {
     if (count <= connected) continue;
     const std::int64_t begun = SteadyNanos();
     SY_RETURN_IF_ERROR(swarm->Connect(connected, count - connected, true));
-    SY_RETURN_IF_ERROR(swarm->Await(count, true, kPatience));
+    SY_RETURN_IF_ERROR(swarm->Await(count, true, kAgentsPatience));
     const double took = SecondsSince(begun);
     WarmUp(options);
-    SY_ASSIGN_OR_RETURN(const Window window, MeasureWindow(*installation, rest, options.SecondsOr(kSeconds),
+    SY_ASSIGN_OR_RETURN(const Window window, MeasureWindow(*installation, rest, options.SecondsOr(kAgentsSeconds),
                                                            count == most ? options.profile : ""));
     connected = count;
     share = absl::ToDoubleSeconds(window.spent.hub) / window.seconds;
@@ -71,7 +71,7 @@ absl::StatusOr<Report> Agents(const Options& options) {
   swarm->Cut();
   const std::int64_t begun = SteadyNanos();
   SY_RETURN_IF_ERROR(swarm->Connect(0, most, false));
-  SY_RETURN_IF_ERROR(swarm->Await(most, false, kPatience));
+  SY_RETURN_IF_ERROR(swarm->Await(most, false, kAgentsPatience));
   const double recovery = SecondsSince(begun);
   report.details.emplace_back("hub_mb_after_recovery", static_cast<double>(installation->HubBytes()) / 1e6);
   report.details.emplace_back("dialled_again", swarm->redialled());

@@ -13,7 +13,7 @@
 namespace switchyard::bench {
 namespace {
 
-constexpr double kSeconds = 10;
+constexpr double kCycleSeconds = 10;
 constexpr double kSnapshotSeconds = 60;
 
 LivesLoad::Settings SettingsOf(const Options& options) {
@@ -58,7 +58,7 @@ void AddErrors(const Lives& lives, Report& report) {
 
 absl::StatusOr<Report> QueueCycle(const Options& options) {
   SY_ASSIGN_OR_RETURN(const std::unique_ptr<Installation> installation, Installation::Create());
-  const double seconds = options.SecondsOr(kSeconds);
+  const double seconds = options.SecondsOr(kCycleSeconds);
   SY_ASSIGN_OR_RETURN(const Lives lives, RunLives(*installation, options, seconds));
   SY_RETURN_IF_ERROR(installation->StopServices());
   SY_RETURN_IF_ERROR(CheckHistory(*installation, lives.total));
@@ -83,7 +83,7 @@ absl::StatusOr<Report> QueueCycle(const Options& options) {
 
 absl::StatusOr<Report> QueueBacklog(const Options& options) {
   SY_ASSIGN_OR_RETURN(const std::unique_ptr<Installation> installation, Installation::Create());
-  const double seconds = options.SecondsOr(kSeconds);
+  const double seconds = options.SecondsOr(kCycleSeconds);
   SY_ASSIGN_OR_RETURN(const Lives empty, RunLives(*installation, options, seconds));
   SY_RETURN_IF_ERROR(installation->StopServices());
   std::fprintf(stderr, "empty queue: %.0f lives/s; now storing %d queued and %d finished tasks\n", empty.window.rate(),

@@ -14,9 +14,9 @@
 namespace switchyard::bench {
 namespace {
 
-constexpr double kSeconds = 10;
+constexpr double kDispatchSeconds = 10;
 constexpr int kAgents = 8;
-constexpr absl::Duration kPatience = absl::Seconds(30);
+constexpr absl::Duration kDispatchPatience = absl::Seconds(30);
 // Between one task's end and the next one's submission everything comes to rest, longer or shorter.
 constexpr absl::Duration kLeastRest = absl::Milliseconds(2);
 constexpr absl::Duration kMostRest = absl::Milliseconds(8);
@@ -65,7 +65,7 @@ class OneByOne final : public Load, public SimAgentEvents {
     }
   }
   bool AwaitEnded(std::int64_t round) {
-    const absl::Time deadline = absl::Now() + kPatience;
+    const absl::Time deadline = absl::Now() + kDispatchPatience;
     MutexLock lock(mutex_);
     while (ended_ < round && absl::Now() < deadline) changed_.WaitFor(mutex_, absl::Milliseconds(100));
     return ended_ >= round;
@@ -90,11 +90,11 @@ absl::StatusOr<Report> Measure(const Options& options, bool all_in_one, double p
                                          {.slots = 4, .accepts = options.accepts}));
   swarm->SetEvents(&load);
   SY_RETURN_IF_ERROR(swarm->Connect());
-  SY_RETURN_IF_ERROR(swarm->Await(swarm->size(), true, kPatience));
+  SY_RETURN_IF_ERROR(swarm->Await(swarm->size(), true, kDispatchPatience));
   SY_RETURN_IF_ERROR(load.Start());
   WarmUp(options);
   SY_ASSIGN_OR_RETURN(const Window window,
-                      MeasureWindow(*installation, load, options.SecondsOr(kSeconds), options.profile));
+                      MeasureWindow(*installation, load, options.SecondsOr(kDispatchSeconds), options.profile));
   load.Stop();
   swarm->SetEvents(nullptr);
   Report report;

@@ -14,7 +14,7 @@
 namespace switchyard::bench {
 namespace {
 
-constexpr double kSeconds = 10;
+constexpr double kLivesSeconds = 10;
 constexpr int kAgents = 16;
 constexpr int kSlots = 256;
 // Calls that an open loop may have under way: enough that it hardly ever waits for one.
@@ -22,7 +22,7 @@ constexpr int kOpenCalls = 2048;
 constexpr double kOpenP99Millis = 20;
 // What a short task may cost.
 constexpr double kMessagesPerTask = 5;
-constexpr absl::Duration kPatience = absl::Seconds(30);
+constexpr absl::Duration kLivesPatience = absl::Seconds(30);
 
 struct Lives {
   Window window;
@@ -40,7 +40,7 @@ absl::StatusOr<Lives> RunLives(const Installation& installation, const Options& 
   WarmUp(options);
   load.dispatch().Reset();
   Lives lives;
-  const auto window = MeasureWindow(installation, load, options.SecondsOr(kSeconds), options.profile);
+  const auto window = MeasureWindow(installation, load, options.SecondsOr(kLivesSeconds), options.profile);
   lives.dispatch_p50_ms = load.dispatch().QuantileMillis(0.5);
   lives.dispatch_p99_ms = load.dispatch().QuantileMillis(0.99);
   load.Stop();
@@ -60,7 +60,7 @@ absl::StatusOr<Report> Measure(const Options& options, bool all_in_one, double w
                       AgentSwarm::Create(*installation, "worker-", options.agents > 0 ? options.agents : kAgents,
                                          {.slots = kSlots, .accepts = options.accepts}));
   SY_RETURN_IF_ERROR(swarm->Connect());
-  SY_RETURN_IF_ERROR(swarm->Await(swarm->size(), true, kPatience));
+  SY_RETURN_IF_ERROR(swarm->Await(swarm->size(), true, kLivesPatience));
 
   Report report;
   AgentLoad::Settings settings;

@@ -23,7 +23,7 @@ using executor::edits::Resolution;
 using executor::edits::Resolve;
 using executor::edits::WorkspaceFiles;
 
-constexpr double kSeconds = 3;
+constexpr double kEditSeconds = 3;
 constexpr std::size_t kLargeBytes = 10'000'000;
 constexpr std::size_t kUsualBytes = 20'000;
 constexpr int kLargeBlocks = 20;
@@ -103,7 +103,7 @@ Pace Measure(double seconds, Turn turn) {
 absl::StatusOr<Report> EditApply(const Options& options) {
   Report report;
   report.scenario = options.scenario;
-  const double seconds = options.SecondsOr(kSeconds);
+  const double seconds = options.SecondsOr(kEditSeconds);
   const testing::TempDir folder;
   auto files = WorkspaceFiles::Open(folder.path());
   if (!files.ok()) return files.status();

@@ -18,7 +18,7 @@ namespace {
 
 namespace av1 = agent::v1;
 
-constexpr absl::Duration kPatience = absl::Seconds(60);
+constexpr absl::Duration kExecutorPatience = absl::Seconds(60);
 constexpr absl::Duration kPause = absl::Milliseconds(50);
 
 absl::Status WriteFile(const std::string& path, const std::string& text) {
@@ -77,7 +77,7 @@ absl::Status Executors::AwaitAvailable(const Installation& installation, Client&
   SY_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel,
                       rpc::MakeChannel({.target = installation.hub_target()}));
   const auto hub = av1::AgentAdminService::NewStub(channel);
-  const absl::Time deadline = absl::Now() + kPatience;
+  const absl::Time deadline = absl::Now() + kExecutorPatience;
   for (std::size_t i = 0; i < identities.size();) {
     grpc::ClientContext context;
     client.Prepare(context);

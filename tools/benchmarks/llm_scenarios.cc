@@ -13,7 +13,7 @@
 namespace switchyard::bench {
 namespace {
 
-constexpr absl::Duration kPatience = absl::Seconds(60);
+constexpr absl::Duration kServedPatience = absl::Seconds(60);
 
 void FillPrompt(std::int64_t stamp, v1::TaskSpec& spec) {
   spec.mutable_prompt()->set_instruction(StampedInstruction(stamp));
@@ -36,7 +36,7 @@ absl::Status OneTask(LlmStand& stand, Overhead& overhead) {
   const std::int64_t begin = SteadyNanos();
   FillPrompt(begin, spec);
   SY_ASSIGN_OR_RETURN(const std::string task_id, SubmitSingle(stand.client(), spec));
-  const auto served = stand.endpoints().front()->AwaitServed(begin, kPatience);
+  const auto served = stand.endpoints().front()->AwaitServed(begin, kServedPatience);
   if (!served.has_value()) {
     return absl::DeadlineExceededError(absl::StrCat("task ", task_id, " never reached the endpoint"));
   }

@@ -14,7 +14,7 @@ namespace {
 namespace mr = model_registry::v1;
 namespace rt = router::v1;
 
-constexpr absl::Duration kPatience = absl::Seconds(60);
+constexpr absl::Duration kStandPatience = absl::Seconds(60);
 constexpr absl::Duration kPause = absl::Milliseconds(50);
 
 }  // namespace
@@ -74,7 +74,7 @@ absl::Status LlmStand::AwaitKnown(std::size_t endpoints) {
   SY_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel,
                       rpc::MakeChannel({.target = installation_->router_target()}));
   const auto router = rt::RouterService::NewStub(channel);
-  const absl::Time deadline = absl::Now() + kPatience;
+  const absl::Time deadline = absl::Now() + kStandPatience;
   rt::ExplainRouteResponse response;
   while (absl::Now() < deadline) {
     grpc::ClientContext context;

@@ -26,7 +26,7 @@ constexpr char kLease[] = "10s";
 constexpr char kRenew[] = "2s";
 constexpr double kAtOnceSeconds = 1;
 constexpr double kAfterGraceSeconds = 5;
-constexpr absl::Duration kPatience = absl::Seconds(60);
+constexpr absl::Duration kReassignPatience = absl::Seconds(60);
 
 // All times in milliseconds.
 class Times {
@@ -107,17 +107,17 @@ class Losses {
     request.set_request_id(client_.NewRequestId());
     v1::SubmitTaskResponse response;
     SY_RETURN_IF_ERROR(rpc::FromGrpcStatus(client_.queue(0).SubmitTask(&context, request, &response)));
-    const auto run = board_.Await(response.task_id(), 0, kPatience);
+    const auto run = board_.Await(response.task_id(), 0, kReassignPatience);
     if (!run.has_value()) return absl::DeadlineExceededError(absl::StrCat(response.task_id(), " does not run"));
     return Begun{response.task_id(), *run};
   }
   absl::Status AwaitElsewhere(const Begun& begun, std::int64_t from, Times& times) {
-    const auto again = board_.Await(begun.task_id, 1, kPatience);
+    const auto again = board_.Await(begun.task_id, 1, kReassignPatience);
     if (!again.has_value()) return absl::DeadlineExceededError(absl::StrCat(begun.task_id, " does not run again"));
     times.Add(static_cast<double>(again->nanos - from) / 1e6);
     if (again->agent != begun.run.agent) ++elsewhere;
     again->agent->Complete(begun.task_id);
-    if (!board_.AwaitCompleted(++completed, kPatience)) {
+    if (!board_.AwaitCompleted(++completed, kReassignPatience)) {
       return absl::DeadlineExceededError(absl::StrCat(begun.task_id, " does not end"));
     }
     return absl::OkStatus();
@@ -143,7 +143,7 @@ absl::StatusOr<Report> Reassign(const Options& options) {
                       AgentSwarm::Create(*installation, "mortal-", 2 * repetitions, {.slots = 1, .completes = false}));
   swarm->SetEvents(&board);
   SY_RETURN_IF_ERROR(swarm->Connect());
-  SY_RETURN_IF_ERROR(swarm->Await(swarm->size(), true, kPatience));
+  SY_RETURN_IF_ERROR(swarm->Await(swarm->size(), true, kReassignPatience));
   Losses losses(*client, board);
   for (int i = 0; i < repetitions; ++i) SY_RETURN_IF_ERROR(losses.ByRelease());
   for (int i = 0; i < repetitions; ++i) SY_RETURN_IF_ERROR(losses.ByRestart());

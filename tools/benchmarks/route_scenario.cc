@@ -10,7 +10,7 @@
 namespace switchyard::bench {
 namespace {
 
-constexpr double kSeconds = 3;
+constexpr double kRouteSeconds = 3;
 // As often as the registry tells of changes, at most.
 constexpr absl::Duration kRenewal = absl::Milliseconds(100);
 constexpr std::size_t kBetweenLooks = 512;
@@ -74,7 +74,7 @@ absl::StatusOr<Report> RouteDecisions(const Options& options) {
   Report report;
   report.scenario = options.scenario;
   for (const int endpoints : {1, kMainSize, 500}) {
-    const Pace pace = Measure(endpoints, options.SecondsOr(kSeconds));
+    const Pace pace = Measure(endpoints, options.SecondsOr(kRouteSeconds));
     report.details.emplace_back(absl::StrCat("rate_per_s_", endpoints), pace.per_s);
     report.details.emplace_back(absl::StrCat("p50_us_", endpoints), pace.p50_ms * 1'000);
     report.details.emplace_back(absl::StrCat("p99_us_", endpoints), pace.p99_ms * 1'000);

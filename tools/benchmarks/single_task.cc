@@ -10,7 +10,7 @@
 namespace switchyard::bench {
 namespace {
 
-constexpr absl::Duration kPatience = absl::Seconds(60);
+constexpr absl::Duration kSinglePatience = absl::Seconds(60);
 
 bool Live(v1::TaskState state) {
   return state == v1::TASK_STATE_QUEUED || state == v1::TASK_STATE_ASSIGNED || state == v1::TASK_STATE_RUNNING ||
@@ -31,7 +31,7 @@ absl::StatusOr<std::string> SubmitSingle(Client& client, const v1::TaskSpec& spe
 }
 
 absl::StatusOr<v1::Task> AwaitSucceeded(Client& client, const std::string& task_id, absl::Duration pause) {
-  const absl::Time deadline = absl::Now() + kPatience;
+  const absl::Time deadline = absl::Now() + kSinglePatience;
   while (absl::Now() < deadline) {
     grpc::ClientContext context;
     client.Prepare(context);

@@ -15,7 +15,7 @@
 namespace switchyard::bench {
 namespace {
 
-constexpr double kSeconds = 10;
+constexpr double kSlowReaderSeconds = 10;
 constexpr int kAgents = 8;
 constexpr double kRate = 1'000;
 // The slow reader's own work: so much in all that it exceeds what the hub holds for one agent, of which half fits into
@@ -29,7 +29,7 @@ constexpr char kQuick[] = "quick";
 // Against the same without a slow reader; and what the hub may need for it.
 constexpr double kP99Ratio = 1.2;
 constexpr double kMegabytes = 64;
-constexpr absl::Duration kPatience = absl::Seconds(30);
+constexpr absl::Duration kSlowReaderPatience = absl::Seconds(30);
 
 // Looks at the hub's memory until it goes.
 class Watcher {
@@ -73,7 +73,7 @@ AgentLoad::Settings Work(const std::string& capability, double rate, std::size_t
 }  // namespace
 
 absl::StatusOr<Report> SlowReader(const Options& options) {
-  const double seconds = options.SecondsOr(kSeconds);
+  const double seconds = options.SecondsOr(kSlowReaderSeconds);
   SY_ASSIGN_OR_RETURN(const std::unique_ptr<Installation> installation, Installation::Create({.agents = true}));
   SY_ASSIGN_OR_RETURN(const std::unique_ptr<Client> client, Client::Connect(*installation, options.connections));
   AgentLoad load(*client, Work(kQuick, kRate, 0));
@@ -88,7 +88,7 @@ absl::StatusOr<Report> SlowReader(const Options& options) {
   slow->SetEvents(&slow_load);
   for (AgentSwarm* const swarm : {others.get(), slow.get()}) {
     SY_RETURN_IF_ERROR(swarm->Connect());
-    SY_RETURN_IF_ERROR(swarm->Await(swarm->size(), true, kPatience));
+    SY_RETURN_IF_ERROR(swarm->Await(swarm->size(), true, kSlowReaderPatience));
   }
   SY_RETURN_IF_ERROR(load.Start());
   SY_RETURN_IF_ERROR(slow_load.Start());

@@ -9,7 +9,7 @@
 namespace switchyard::bench {
 namespace {
 
-constexpr double kSeconds = 10;
+constexpr double kSubmitSeconds = 10;
 constexpr int kTasksPerCall = 100;
 
 template <class MakeLoad>
@@ -19,7 +19,7 @@ absl::StatusOr<Report> Submit(const Options& options, double wanted, MakeLoad ma
   const std::unique_ptr<Load> load = make_load(*client);
   SY_RETURN_IF_ERROR(load->Start());
   WarmUp(options);
-  const double seconds = options.SecondsOr(kSeconds);
+  const double seconds = options.SecondsOr(kSubmitSeconds);
   SY_ASSIGN_OR_RETURN(const Window window, MeasureWindow(*installation, *load, seconds, options.profile));
   load->Stop();
   SY_RETURN_IF_ERROR(installation->StopServices());

@@ -23,7 +23,7 @@ namespace {
 
 namespace vv1 = verification::v1;
 
-constexpr double kSeconds = 20;
+constexpr double kVerifySeconds = 20;
 constexpr double kMostMillis = 20;
 constexpr int kSteps = 5;
 constexpr std::size_t kLeastPairs = 3;
@@ -203,7 +203,7 @@ absl::StatusOr<Report> Verify(const Options& options) {
   };
   const Spent before = spent_so_far();
   const std::int64_t begun = SteadyNanos();
-  SY_ASSIGN_OR_RETURN(Measured measured, RunPairs(*client, options.SecondsOr(kSeconds)));
+  SY_ASSIGN_OR_RETURN(Measured measured, RunPairs(*client, options.SecondsOr(kVerifySeconds)));
   Window window;
   window.seconds = static_cast<double>(SteadyNanos() - begun) / 1e9;
   window.spent = spent_so_far() - before;

@@ -12,12 +12,12 @@
 namespace switchyard::bench {
 namespace {
 
-constexpr double kSeconds = 10;
+constexpr double kWatchSeconds = 10;
 // Ten commits a second, of ten tasks each.
 constexpr absl::Duration kPause = absl::Milliseconds(100);
 constexpr int kTasksPerCall = 10;
 constexpr int kWatchersPerConnection = 100;
-constexpr absl::Duration kPatience = absl::Seconds(60);
+constexpr absl::Duration kWatchPatience = absl::Seconds(60);
 
 // Submits a few tasks; their ids are appended to `ids`.
 absl::Status SubmitSome(Client& client, std::vector<std::string>& ids) {
@@ -50,7 +50,7 @@ absl::StatusOr<int> EventsOf(Client& client, const std::string& id) {
 
 // Until every watcher has got something and then nothing for a second.
 absl::Status AwaitWatchers(Client& client, const WatchLoad& load) {
-  const absl::Time deadline = absl::Now() + kPatience;
+  const absl::Time deadline = absl::Now() + kWatchPatience;
   std::vector<std::string> ids;
   for (;;) {
     const auto seen = load.seen();
@@ -91,7 +91,7 @@ absl::StatusOr<Report> QueueWatch(const Options& options) {
     }
   });
   WarmUp(options);
-  const double seconds = options.SecondsOr(kSeconds);
+  const double seconds = options.SecondsOr(kWatchSeconds);
   const absl::StatusOr<Window> window = MeasureWindow(*installation, load, seconds, options.profile);
   stop = true;
   source.join();
@@ -107,7 +107,7 @@ absl::StatusOr<Report> QueueWatch(const Options& options) {
     const auto seen = load.seen();
     return std::count_if(seen.begin(), seen.end(), [&](const auto& one) { return one != expected; });
   };
-  const absl::Time deadline = absl::Now() + kPatience;
+  const absl::Time deadline = absl::Now() + kWatchPatience;
   while (wrong() > 0 && absl::Now() < deadline) absl::SleepFor(absl::Milliseconds(100));
   const auto lossy = wrong();
   load.Stop();

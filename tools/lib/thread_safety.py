@@ -65,6 +65,17 @@ def key_of(files, command):
     return digest.hexdigest()
 
 
+def sources_of(entries):
+    """Each source with the command that compiles it, also where several are compiled as one."""
+    for entry in entries:
+        source = os.path.realpath(os.path.join(entry["directory"], entry["file"]))
+        if os.sep + "Unity" + os.sep not in source:
+            yield entry, source
+        elif os.path.exists(source):
+            for name in INCLUDE.findall(text_of(source)):
+                yield entry, os.path.realpath(name)
+
+
 def main():
     root, build, jobs = sys.argv[1], sys.argv[2], int(sys.argv[3])
     cache = os.path.join(root, ".switchyard", "thread-safety")
@@ -72,8 +83,7 @@ def main():
     with open(os.path.join(build, "compile_commands.json"), encoding="utf-8") as file:
         entries = json.load(file)
     work, keys = [], set()
-    for entry in entries:
-        source = os.path.realpath(os.path.join(entry["directory"], entry["file"]))
+    for entry, source in sources_of(entries):
         if not source.startswith(root + os.sep) or source.startswith(build + os.sep):
             continue
         # What ships: a test that forgets a lock fails by itself, and they are half of all.

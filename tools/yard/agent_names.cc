@@ -5,7 +5,7 @@ namespace {
 
 namespace ag = agent::v1;
 
-constexpr absl::Duration kPatience = absl::Seconds(2);
+constexpr absl::Duration kNamesPatience = absl::Seconds(2);
 constexpr int kPage = 500;
 constexpr int kMaxPages = 20;
 
@@ -18,7 +18,7 @@ std::string AgentNames::Of(const std::string& agent_id) {
   if (!away_) {
     ag::GetAgentRequest request;
     request.set_agent(agent_id);
-    const auto answer = session_.Call(&AgentAdminStub::GetAgent, request, Repeat::kNever, kPatience);
+    const auto answer = session_.Call(&AgentAdminStub::GetAgent, request, Repeat::kNever, kNamesPatience);
     away_ = !answer.ok() && !absl::IsNotFound(answer.status());
     if (answer.ok() && !answer->agent().name().empty()) name = answer->agent().name();
   }
@@ -29,7 +29,7 @@ void AgentNames::Load() {
   ag::ListAgentsRequest request;
   request.set_page_size(kPage);
   for (int page = 0; page < kMaxPages && !away_; ++page) {
-    const auto answer = session_.Call(&AgentAdminStub::ListAgents, request, Repeat::kNever, kPatience);
+    const auto answer = session_.Call(&AgentAdminStub::ListAgents, request, Repeat::kNever, kNamesPatience);
     away_ = !answer.ok();
     if (away_) return;
     for (const ag::Agent& agent : answer->agents()) {

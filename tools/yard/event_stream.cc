@@ -16,12 +16,12 @@ namespace {
 namespace tq = task_queue::v1;
 
 constexpr std::size_t kMaxBuffered = 4'000;
-constexpr absl::Duration kFirstPause = absl::Milliseconds(100);
-constexpr absl::Duration kLongestPause = absl::Seconds(3);
+constexpr absl::Duration kFirstEventPause = absl::Milliseconds(100);
+constexpr absl::Duration kLongestEventPause = absl::Seconds(3);
 // Streams are opened anew after this long: no call is without a deadline.
-constexpr absl::Duration kStreamTime = absl::Hours(1);
+constexpr absl::Duration kEventStreamTime = absl::Hours(1);
 
-bool Transient(const absl::Status& status) {
+bool MayFollowAgain(const absl::Status& status) {
   switch (status.code()) {
     case absl::StatusCode::kOk:
     case absl::StatusCode::kUnavailable:
@@ -45,10 +45,10 @@ struct EventStream::State {
       : caller(caller), stub(stub), request(std::move(request)) {}
 
   void Run() {
-    absl::Duration pause = kFirstPause;
+    absl::Duration pause = kFirstEventPause;
     while (true) {
       grpc::ClientContext context;
-      caller.Prepare(context, kStreamTime, std::nullopt);
+      caller.Prepare(context, kEventStreamTime, std::nullopt);
       {
         const MutexLock lock(mutex);
         if (stopping) return;
@@ -57,7 +57,7 @@ struct EventStream::State {
       const auto reader = stub.WatchTasks(&context, request);
       tq::WatchTasksResponse response;
       while (reader->Read(&response)) {
-        pause = kFirstPause;
+        pause = kFirstEventPause;
         request.set_resume_token(response.resume_token());
         if (!Deliver(response)) context.TryCancel();
       }
@@ -68,7 +68,7 @@ struct EventStream::State {
       if (ReasonOf(status) == "RESUME_TOKEN_EXPIRED") {
         request.clear_resume_token();
         gap = true;
-      } else if (!Transient(status)) {
+      } else if (!MayFollowAgain(status)) {
         failure = status;
         changed.NotifyAll();
         return;
@@ -76,7 +76,7 @@ struct EventStream::State {
       if (!down_since.has_value()) down_since = caller.clock().Now();
       changed.NotifyAll();
       changed.WaitFor(mutex, pause * (0.5 + caller.rng().Unit() / 2));
-      pause = std::min(pause * 2, kLongestPause);
+      pause = std::min(pause * 2, kLongestEventPause);
     }
   }
 

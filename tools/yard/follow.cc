@@ -18,7 +18,7 @@ namespace tq = task_queue::v1;
 
 constexpr absl::Duration kFirstLook = absl::Milliseconds(200);
 constexpr absl::Duration kLongestLook = absl::Seconds(5);
-constexpr absl::Duration kPatience = absl::Minutes(5);
+constexpr absl::Duration kFollowPatience = absl::Minutes(5);
 constexpr absl::Duration kInterruptible = absl::Milliseconds(100);
 constexpr std::size_t kMaxWatched = 1'000;
 
@@ -115,7 +115,7 @@ class Follower {
         away_since_ = session_.Now();
         session_.Remark("the server is away; trying again");
       }
-      if (session_.Now() - away_since_ > kPatience) return status;
+      if (session_.Now() - away_since_ > kFollowPatience) return status;
       return absl::OkStatus();
     }
     return absl::OkStatus();

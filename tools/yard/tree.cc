@@ -1,6 +1,7 @@
 #include "tools/yard/tree.h"
 
 #include "tools/yard/tree_agents.h"
+#include "tools/yard/tree_flags.h"
 #include "tools/yard/tree_models.h"
 #include "tools/yard/tree_routes.h"
 #include "tools/yard/tree_verify.h"
@@ -29,9 +30,6 @@ const Flag kReason = {.name = "reason", .placeholder = "TEXT", .help = "Why, for
 const Flag kDryRun = {.name = "dry-run", .kind = Kind::kNone, .help = "Say what would be done; change nothing."};
 const Flag kYes = {.name = "yes", .letter = 'y', .kind = Kind::kNone, .help = "Do not ask for confirmation."};
 const Flag kFollow = {.name = "follow", .kind = Kind::kNone, .help = "Stream events until the end; survives drops."};
-const Flag kWatch = {
-    .name = "watch", .letter = 'w', .kind = Kind::kNone, .help = "List again every two seconds until interrupted."};
-
 Flags FilterWithoutState() {
   return {
       {.name = "lane",

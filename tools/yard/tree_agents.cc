@@ -9,7 +9,8 @@ const std::vector<std::string_view> kAgentStates = {"offline",  "connecting",   
                                                     "working",  "verifying",    "blocked",    "draining",
                                                     "degraded", "unresponsive", "quarantined"};
 
-const Flag kReason = {.name = "reason", .placeholder = "TEXT", .help = "Why, for the record and for other people."};
+const Flag kReasonOfChange = {
+    .name = "reason", .placeholder = "TEXT", .help = "Why, for the record and for other people."};
 const Argument kAgents = {.name = "AGENT", .help = "Names or ids of agents.", .repeated = true};
 const Argument kAgent = {.name = "AGENT", .help = "Name or id of an agent."};
 const Flag kWriteTo = {.name = "write-to",
@@ -74,7 +75,7 @@ std::vector<Command> AgentCommands() {
       {.path = "agent drain",
        .summary = "Give agents no new work; what runs is finished.",
        .arguments = {kAgents},
-       .flags = {kReason},
+       .flags = {kReasonOfChange},
        .examples = {"yard agent drain build-1 --reason 'kernel upgrade'"}},
       {.path = "agent resume",
        .summary = "End drain and quarantine.",
@@ -83,13 +84,13 @@ std::vector<Command> AgentCommands() {
       {.path = "agent quarantine",
        .summary = "Set agents apart: no new work, and what runs goes elsewhere at once.",
        .arguments = {kAgents},
-       .flags = {kReason},
+       .flags = {kReasonOfChange},
        .examples = {"yard agent quarantine build-1 --reason 'odd results'"}},
       {.path = "agent remove",
        .summary = "Remove agents for good: token, stream and record.",
        .details = "An agent that holds tasks is refused (exit code 5) unless --force is given; then they go elsewhere.",
        .arguments = {kAgents},
-       .flags = {kReason, {.name = "force", .kind = Kind::kNone, .help = "Also when it holds tasks."}},
+       .flags = {kReasonOfChange, {.name = "force", .kind = Kind::kNone, .help = "Also when it holds tasks."}},
        .examples = {"yard agent remove build-1"}},
       {.path = "agent reset-breaker",
        .summary = "Forget an agent's failures and penalties: it may get work again.",
@@ -137,7 +138,7 @@ std::vector<Command> AgentCommands() {
        .summary = "End the tokens of agents; their streams end within 30 seconds.",
        .details = "A revoked agent stays listed and comes back by a new enrolment under its name.",
        .arguments = {kAgents},
-       .flags = {kReason},
+       .flags = {kReasonOfChange},
        .examples = {"yard agent revoke build-1 --reason 'machine lost'"}},
   };
 }

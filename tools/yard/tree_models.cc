@@ -1,5 +1,7 @@
 #include "tools/yard/tree_models.h"
 
+#include "tools/yard/tree_flags.h"
+
 namespace switchyard::yard {
 namespace {
 
@@ -14,9 +16,6 @@ const Argument kEndpoint = {.name = "ENDPOINT", .help = "Name or id of an endpoi
 const Argument kEndpoints = {.name = "ENDPOINT", .help = "Names or ids of endpoints.", .repeated = true};
 const Argument kModel = {.name = "MODEL", .help = "Name or alias of a model."};
 const Flag kAt = {.name = "endpoint", .placeholder = "NAME", .help = "Only at this endpoint."};
-const Flag kWatch = {
-    .name = "watch", .letter = 'w', .kind = Kind::kNone, .help = "List again every two seconds until interrupted."};
-
 std::vector<Flag> SpecFlags() {
   return {
       {.name = "kind",

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <initializer_list>
 
+#include "tools/yard/tree_flags.h"
 #include "tools/yard/tree_work.h"
 
 namespace switchyard::yard {
@@ -16,9 +17,6 @@ const Flag kOffers = {.name = "offers",
                           "Decide as if agents offered just this, such as credential:env:NAME; default: what the "
                           "connected ones do.",
                       .repeated = true};
-const Flag kWatch = {
-    .name = "watch", .letter = 'w', .kind = Kind::kNone, .help = "List again every two seconds until interrupted."};
-
 std::vector<Flag> SpecFlagsWithout(std::initializer_list<std::string_view> names) {
   std::vector<Flag> flags = TaskSpecFlags();
   std::erase_if(flags, [&](const Flag& flag) { return std::count(names.begin(), names.end(), flag.name) > 0; });

@@ -1,5 +1,7 @@
 #include "tools/yard/tree_verify.h"
 
+#include "tools/yard/tree_flags.h"
+
 namespace switchyard::yard {
 namespace {
 
@@ -9,8 +11,6 @@ const Flag kGeneration = {.name = "generation",
                           .kind = Kind::kNumber,
                           .placeholder = "N",
                           .help = "Of this assignment; default: the newest."};
-const Flag kWatch = {
-    .name = "watch", .letter = 'w', .kind = Kind::kNone, .help = "List again every two seconds until interrupted."};
 const Argument kTask = {.name = "TASK", .kind = Kind::kTaskId, .help = "Id of the task."};
 
 std::vector<Flag> PolicyFlags() {

@@ -10,10 +10,10 @@ namespace switchyard::executor::edits {
 namespace {
 
 constexpr std::size_t kMostPlaces = 5;
-constexpr std::string_view kBlanks = " \t\r\v\f";
+constexpr std::string_view kIndents = " \t\r\v\f";
 
 std::string_view IndentOf(std::string_view line) {
-  const std::size_t end = line.find_first_not_of(kBlanks);
+  const std::size_t end = line.find_first_not_of(kIndents);
   return end == std::string_view::npos ? line : line.substr(0, end);
 }
 

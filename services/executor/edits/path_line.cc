@@ -8,7 +8,7 @@
 namespace switchyard::executor::edits {
 namespace {
 
-constexpr std::string_view kBlanks = " \t\r\v\f";
+constexpr std::string_view kPathBlanks = " \t\r\v\f";
 constexpr std::size_t kMaxLine = 1500;
 
 // Files without an extension that stand for themselves.
@@ -54,7 +54,7 @@ bool LooksLikePath(std::string_view text, bool marked) {
   if (text.empty() || text.back() == '/' || text.back() == '.') return false;
   if (text.find_first_of("<>|\"`?*;{}$&!") != std::string_view::npos) return false;
   if (absl::StrContains(ToAbsl(text), "://")) return false;
-  if (text.find_first_of(kBlanks) != std::string_view::npos && !marked) return false;
+  if (text.find_first_of(kPathBlanks) != std::string_view::npos && !marked) return false;
   const bool slash = text.find_first_of("/\\") != std::string_view::npos;
   if (!slash && text.find_first_of("()=,") != std::string_view::npos) return false;
   if (slash || HasExtension(text)) return true;
@@ -62,14 +62,14 @@ bool LooksLikePath(std::string_view text, bool marked) {
   return marked && IsWord(text);
 }
 
-struct Stripped {
+struct Undecorated {
   std::string_view text;
   // In backticks or behind a label: blanks may be part of it.
   bool marked = false;
 };
 
-Stripped StripDecoration(std::string_view line) {
-  Stripped out{.text = TrimBlanks(line)};
+Undecorated StripDecoration(std::string_view line) {
+  Undecorated out{.text = TrimBlanks(line)};
   for (bool again = true; again;) {
     again = false;
     std::string_view& text = out.text;
@@ -135,14 +135,14 @@ std::string_view Unquote(std::string_view text) {
 }  // namespace
 
 std::string_view TrimBlanks(std::string_view text) {
-  const std::size_t begin = text.find_first_not_of(kBlanks);
+  const std::size_t begin = text.find_first_not_of(kPathBlanks);
   if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(kBlanks) - begin + 1);
+  return text.substr(begin, text.find_last_not_of(kPathBlanks) - begin + 1);
 }
 
 std::optional<std::string> ReadPathLine(std::string_view line, PathTrust trust) {
   if (line.size() > kMaxLine) return std::nullopt;
-  const Stripped stripped = StripDecoration(line);
+  const Undecorated stripped = StripDecoration(line);
   if (LooksLikePath(stripped.text, stripped.marked)) return std::string(stripped.text);
   if (trust == PathTrust::kStrict) return std::nullopt;
   if (std::optional<std::string> quoted = OnlyQuotedPath(line); quoted.has_value()) return quoted;
@@ -166,7 +166,7 @@ std::optional<std::string> ReadFenceInfo(std::string_view info) {
     }
     if (LooksLikePath(value, true)) return std::string(value);
   }
-  const std::size_t blank = info.find_first_of(kBlanks);
+  const std::size_t blank = info.find_first_of(kPathBlanks);
   if (blank != std::string_view::npos) {
     const std::string_view rest = Unquote(info.substr(blank));
     if (LooksLikePath(rest, false)) return std::string(rest);

@@ -16,7 +16,7 @@
 namespace switchyard::executor::edits {
 namespace {
 
-constexpr std::size_t kMostBytes = std::size_t{1} << 20;
+constexpr std::size_t kMostCheckedBytes = std::size_t{1} << 20;
 constexpr std::size_t kMostFault = 300;
 constexpr int kMostDocuments = 10'000;
 
@@ -24,11 +24,11 @@ bool Ends(std::string_view path, std::string_view ending) {
   return absl::EndsWithIgnoreCase(ToAbsl(path), ToAbsl(ending));
 }
 
-std::string_view NameOf(std::string_view path) { return path.substr(path.rfind('/') + 1); }
+std::string_view LastPart(std::string_view path) { return path.substr(path.rfind('/') + 1); }
 
 // JSON by name, whose readers allow comments.
 bool AllowsComments(std::string_view path) {
-  const std::string_view name = NameOf(path);
+  const std::string_view name = LastPart(path);
   for (const std::string_view start :
        {"tsconfig", "jsconfig", ".eslintrc", "devcontainer", ".babelrc", "tslint", "settings", "launch", "tasks",
         "keybindings", "extensions", ".swcrc", "babel.config"}) {
@@ -134,7 +134,7 @@ std::optional<std::string> YamlFault(std::string_view content) {
 }  // namespace
 
 std::optional<std::string> SyntaxFault(std::string_view path, std::string_view content) {
-  if (content.size() > kMostBytes) return std::nullopt;
+  if (content.size() > kMostCheckedBytes) return std::nullopt;
   if (Ends(path, ".json") && !AllowsComments(path)) return JsonFault(content);
   if (Ends(path, ".yaml") || Ends(path, ".yml")) return YamlFault(content);
   return std::nullopt;
@@ -147,7 +147,7 @@ std::vector<SyntaxFinding> SyntaxFaults(const Plan& plan, FileView& before) {
     std::optional<std::string> fault = SyntaxFault(change.path, change.content);
     if (!fault.has_value()) continue;
     if (change.kind == ChangeKind::kModify) {
-      const absl::StatusOr<Entry> entry = before.Read(change.path, kMostBytes);
+      const absl::StatusOr<Entry> entry = before.Read(change.path, kMostCheckedBytes);
       if (entry.ok() && entry->kind == EntryKind::kFile && SyntaxFault(change.path, entry->content).has_value())
         continue;
     }

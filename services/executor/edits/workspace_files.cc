@@ -22,7 +22,7 @@ namespace switchyard::executor::edits {
 namespace {
 
 // No plan is made of a larger file.
-constexpr std::size_t kMostBytes = std::size_t{64} << 20;
+constexpr std::size_t kMostFileBytes = std::size_t{64} << 20;
 constexpr int kMaxDepth = 128;
 constexpr int kMaxNames = 1000;
 
@@ -87,7 +87,7 @@ class Application {
       return MakeError(absl::StatusCode::kInvalidArgument, "BAD_PATH", "the path is not normal");
     Work work{.change = &change, .name = NameOf(change.path)};
     SY_ASSIGN_OR_RETURN(work.folder, Folder(FolderOf(change.path), change.kind == ChangeKind::kCreate, change.path));
-    SY_ASSIGN_OR_RETURN(Entry entry, ReadEntry(work.folder, work.name, kMostBytes, &work.before));
+    SY_ASSIGN_OR_RETURN(Entry entry, ReadEntry(work.folder, work.name, kMostFileBytes, &work.before));
     const bool there = entry.kind == EntryKind::kFile;
     if (change.kind == ChangeKind::kCreate) {
       if (entry.kind != EntryKind::kMissing) return Changed(change.path);
@@ -240,7 +240,7 @@ class Application {
 
   absl::Status CheckBackup(const Work& work) {
     if (!work.backup) return absl::OkStatus();
-    SY_ASSIGN_OR_RETURN(const Entry entry, ReadEntry(work.folder, work.temporary, kMostBytes, nullptr));
+    SY_ASSIGN_OR_RETURN(const Entry entry, ReadEntry(work.folder, work.temporary, kMostFileBytes, nullptr));
     if (entry.kind != EntryKind::kFile || Sha256Hex(entry.content) != work.change->sha256_before)
       return Changed(work.change->path);
     return absl::OkStatus();

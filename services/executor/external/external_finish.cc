@@ -21,7 +21,7 @@ namespace {
 
 namespace verification = switchyard::verification::v1;
 
-constexpr absl::Duration kLook = absl::Milliseconds(50);
+constexpr absl::Duration kFinishLook = absl::Milliseconds(50);
 constexpr absl::Duration kLookAtChanges = absl::Minutes(2);
 constexpr absl::Duration kTickDelivery = absl::Milliseconds(500);
 // Of the change, as whoever judges the work sees it.
@@ -205,7 +205,7 @@ ExternalRun::MaybeEnding ExternalRun::Check() {
   run->Start();
   int asked = kNone;
   while (!events.ended()) {
-    mailbox_.Take(kLook);
+    mailbox_.Take(kFinishLook);
     output_->Flush(deps_.clock.Now());
     const int interruption = interruption_.load();
     if (interruption == asked) continue;
@@ -264,7 +264,7 @@ ExternalRun::MaybeEnding ExternalRun::Deliver() {
   delivery_ = delivery::Delivery::Start(delivery_request_, deps);
   absl::Time tick = deps_.clock.Now();
   while (!delivered_.has_value()) {
-    mailbox_.Take(kLook);
+    mailbox_.Take(kFinishLook);
     if (interruption_.load() != kNone) delivery_->Cancel();
     if (const absl::Time now = deps_.clock.Now(); now - tick >= kTickDelivery) {
       tick = now;

@@ -20,7 +20,7 @@ namespace switchyard::executor::loop {
 namespace {
 
 constexpr std::size_t kDiffBytes = 60 * 1024;
-constexpr absl::Duration kLookTime = absl::Minutes(1);
+constexpr absl::Duration kLastLookTime = absl::Minutes(1);
 constexpr std::size_t kMostCallFacts = 8;
 
 }  // namespace
@@ -66,7 +66,7 @@ BuildRun::MaybeEnding BuildRun::KeepBest() {
       site_->Commit(CommitText(work_, core_->best().value_or(0), core_->iterations()), stop_);
   if (!commit.ok()) return FailedBy(commit.status());
   head_commit_ = *commit;
-  absl::StatusOr<checks::Changes> changes = worktree->changes().Look(kLookTime, stop_);
+  absl::StatusOr<checks::Changes> changes = worktree->changes().Look(kLastLookTime, stop_);
   if (!changes.ok()) return FailedBy(changes.status());
   changes_ = *std::move(changes);
   const absl::StatusOr<repository::DiffText> diff = worktree->Diff(kDiffBytes, stop_);

@@ -16,7 +16,7 @@
 namespace switchyard::executor::loop {
 namespace {
 
-constexpr std::size_t kMostBytes = 64 * 1024;
+constexpr std::size_t kMostFingerprinted = 64 * 1024;
 constexpr std::size_t kDigits = 16;
 
 struct Rule {
@@ -78,8 +78,8 @@ std::string NormaliseFailure(std::string_view text) {
 }
 
 std::string Fingerprint(std::string_view text) {
-  std::vector<std::string> errors = ErrorLines(text.substr(0, kMostBytes));
-  if (errors.empty()) errors.emplace_back(text.substr(0, kMostBytes));
+  std::vector<std::string> errors = ErrorLines(text.substr(0, kMostFingerprinted));
+  if (errors.empty()) errors.emplace_back(text.substr(0, kMostFingerprinted));
   std::set<std::string> distinct;
   for (const std::string& error : errors) {
     const std::string normal = NormaliseFailure(error);

@@ -16,7 +16,7 @@ namespace switchyard::executor::loop {
 namespace {
 
 // Of output that is looked at; what lies between its halves is not.
-constexpr std::size_t kMostBytes = 512 * 1024;
+constexpr std::size_t kMostRead = 512 * 1024;
 constexpr std::size_t kLineBytes = 400;
 constexpr std::size_t kMostErrors = 50;
 constexpr std::size_t kMark = 60;
@@ -135,10 +135,10 @@ struct Output {
 };
 
 Output Read(std::string_view text) {
-  std::string bounded(text.substr(0, kMostBytes));
-  if (text.size() > kMostBytes) {
-    bounded = absl::StrCat(std::string(text.substr(0, kMostBytes / 2)), "\n",
-                           std::string(text.substr(text.size() - kMostBytes / 2)));
+  std::string bounded(text.substr(0, kMostRead));
+  if (text.size() > kMostRead) {
+    bounded = absl::StrCat(std::string(text.substr(0, kMostRead / 2)), "\n",
+                           std::string(text.substr(text.size() - kMostRead / 2)));
   }
   Output output;
   const std::string clean = WithoutColours(bounded);

@@ -28,10 +28,10 @@ constexpr absl::Duration kGrace = absl::Seconds(2);
 constexpr int kLookMillis = 50;
 constexpr int kLooksPerWatch = 20;
 
-absl::Status Failed(std::string_view what) { return MakeError(absl::StatusCode::kInternal, "GIT_FAILED", what); }
+absl::Status GitFailed(std::string_view what) { return MakeError(absl::StatusCode::kInternal, "GIT_FAILED", what); }
 
 absl::Status SystemFailure(const char* what) {
-  return Failed(absl::StrCat("cannot run git: ", what, ": ", strerror(errno)));
+  return GitFailed(absl::StrCat("cannot run git: ", what, ": ", strerror(errno)));
 }
 
 // What the program can only read; it has no name in any folder.
@@ -121,7 +121,7 @@ absl::Status Running::Start(const std::string& program) {
   plan.argv.insert(plan.argv.end(), call_.arguments.begin(), call_.arguments.end());
   if (secret.valid()) plan.descriptors.push_back(secret.get());
   absl::StatusOr<Spawned> spawned = Spawn(plan);
-  if (!spawned.ok()) return Failed(absl::StrCat("cannot run ", program, ": ", spawned.status().message()));
+  if (!spawned.ok()) return GitFailed(absl::StrCat("cannot run ", program, ": ", spawned.status().message()));
   process_ = *std::move(spawned);
   output_ = std::move(output.read);
   error_ = std::move(error.read);
@@ -138,7 +138,7 @@ void Running::Take(std::string_view piece, bool error) {
   answer_.output.append(piece.substr(0, room));
   if (piece.size() <= room) return;
   answer_.cut = true;
-  Ask(call_.cut ? absl::OkStatus() : Failed("git said more than is taken"));
+  Ask(call_.cut ? absl::OkStatus() : GitFailed("git said more than is taken"));
 }
 
 void Running::ReadAll(UniqueFd& from, bool error) {
@@ -204,7 +204,7 @@ absl::StatusOr<GitAnswer> Running::Wait() {
     return std::move(answer_);
   }
   if (!WIFEXITED(wait_status_)) {
-    return Failed(absl::StrCat("git was ended by signal ", WTERMSIG(wait_status_), ": ", answer_.error));
+    return GitFailed(absl::StrCat("git was ended by signal ", WTERMSIG(wait_status_), ": ", answer_.error));
   }
   answer_.exit_code = WEXITSTATUS(wait_status_);
   return std::move(answer_);

@@ -22,7 +22,7 @@ void ShowAgents(Session& session, const ag::ListAgentsResponse& agents) {
   session.Show(answer);
 }
 
-absl::Status ListOnce(Session& session) {
+absl::Status ListAgentsOnce(Session& session) {
   ag::ListAgentsRequest request;
   request.set_page_size(500);
   for (const std::string& state : session.invocation().All("state")) {
@@ -68,7 +68,7 @@ Request WithReason(const Session& session) {
 
 }  // namespace
 
-absl::Status AgentList(Session& session) { return ListAgainAndAgain(session, ListOnce); }
+absl::Status AgentList(Session& session) { return ListAgainAndAgain(session, ListAgentsOnce); }
 
 absl::Status AgentShow(Session& session) {
   ag::GetAgentRequest request;

@@ -26,7 +26,7 @@ void ShowBudgets(Session& session, const google::protobuf::RepeatedPtrField<rt::
   session.Show(answer);
 }
 
-absl::Status ListOnce(Session& session) {
+absl::Status ListBudgetsOnce(Session& session) {
   SY_ASSIGN_OR_RETURN(const rt::ListBudgetsResponse all, session.Call(&RouterStub::ListBudgets, {}));
   Json whole = ToJson(all);
   if (!whole.contains("budgets")) whole["budgets"] = Json::array();
@@ -79,7 +79,7 @@ absl::Status BudgetSet(Session& session) {
   return absl::OkStatus();
 }
 
-absl::Status BudgetList(Session& session) { return ListAgainAndAgain(session, ListOnce); }
+absl::Status BudgetList(Session& session) { return ListAgainAndAgain(session, ListBudgetsOnce); }
 
 absl::Status BudgetRemove(Session& session) {
   Answer answer;

@@ -33,7 +33,7 @@ void ShowEndpoint(Session& session, const mr::Endpoint& endpoint, Json whole) {
   session.Show(answer);
 }
 
-absl::Status ListOnce(Session& session) {
+absl::Status ListEndpointsOnce(Session& session) {
   mr::ListEndpointsRequest request;
   request.set_page_size(500);
   for (const std::string& state : session.invocation().All("state")) {
@@ -110,7 +110,7 @@ absl::Status ToEach(Session& session,
 
 }  // namespace
 
-absl::Status EndpointList(Session& session) { return ListAgainAndAgain(session, ListOnce); }
+absl::Status EndpointList(Session& session) { return ListAgainAndAgain(session, ListEndpointsOnce); }
 
 absl::Status EndpointShow(Session& session) {
   mr::GetEndpointRequest request;

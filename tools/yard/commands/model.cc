@@ -16,7 +16,7 @@ namespace {
 
 namespace mr = model_registry::v1;
 
-absl::Status ListOnce(Session& session) {
+absl::Status ListModelsOnce(Session& session) {
   mr::ListModelsRequest request;
   request.set_page_size(500);
   request.set_placed_only(session.invocation().Has("placed"));
@@ -93,7 +93,7 @@ absl::Status RemovePrice(Session& session, const std::string& name) {
 
 }  // namespace
 
-absl::Status ModelList(Session& session) { return ListAgainAndAgain(session, ListOnce); }
+absl::Status ModelList(Session& session) { return ListAgainAndAgain(session, ListModelsOnce); }
 
 absl::Status ModelShow(Session& session) {
   SY_ASSIGN_OR_RETURN(const mr::ModelView view, Find(session, session.invocation().arguments[0]));

@@ -10,7 +10,7 @@ namespace {
 
 namespace tq = task_queue::v1;
 
-absl::Status ListOnce(Session& session) {
+absl::Status ListQueuesOnce(Session& session) {
   SY_ASSIGN_OR_RETURN(const tq::GetQueueStatsResponse stats, session.Call(&TaskQueueStub::GetQueueStats, {}));
   Answer answer;
   answer.table = LaneTable(stats);
@@ -63,7 +63,7 @@ void ShowDone(Session& session, const tq::QueueTarget& target, std::string_view 
 
 }  // namespace
 
-absl::Status QueueList(Session& session) { return ListAgainAndAgain(session, ListOnce); }
+absl::Status QueueList(Session& session) { return ListAgainAndAgain(session, ListQueuesOnce); }
 
 absl::Status QueueShow(Session& session) {
   const tq::Lane wanted = Parse<tq::Lane>(session.invocation().arguments[0]);

@@ -106,7 +106,7 @@ std::string ErrorOf(const absl::Status& status) {
   return text;
 }
 
-absl::Status ListOnce(Session& session) {
+absl::Status ListDecisionsOnce(Session& session) {
   const Invocation& invocation = session.invocation();
   constexpr long kMaxPage = 200;
   long limit = invocation.Number("limit").value_or(50);
@@ -211,6 +211,6 @@ absl::Status RouteSimulate(Session& session) {
   return UsageError("BAD_TASKS", absl::StrCat(failed, " of ", rows.size(), " could not be routed"));
 }
 
-absl::Status RouteList(Session& session) { return ListAgainAndAgain(session, ListOnce); }
+absl::Status RouteList(Session& session) { return ListAgainAndAgain(session, ListDecisionsOnce); }
 
 }  // namespace switchyard::yard

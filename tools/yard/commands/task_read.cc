@@ -31,7 +31,7 @@ void ShowTasks(Session& session, const Response& all, Table table) {
   session.Show(answer);
 }
 
-absl::Status ListOnce(Session& session) {
+absl::Status ListTasksOnce(Session& session) {
   tq::ListTasksRequest request;
   *request.mutable_filter() = FilterFromFlags(session.invocation(), session.Now());
   if (session.invocation().Has("oldest-first")) request.set_order(tq::LIST_ORDER_OLDEST_FIRST);
@@ -82,7 +82,7 @@ absl::Status StreamAll(Session& session) {
 
 }  // namespace
 
-absl::Status TaskList(Session& session) { return ListAgainAndAgain(session, ListOnce); }
+absl::Status TaskList(Session& session) { return ListAgainAndAgain(session, ListTasksOnce); }
 
 absl::Status TaskShow(Session& session) {
   const std::string& id = session.invocation().arguments[0];

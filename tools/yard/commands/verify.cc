@@ -17,7 +17,7 @@ namespace mr = model_registry::v1;
 namespace tq = task_queue::v1;
 namespace vf = verification::v1;
 
-absl::Status ListOnce(Session& session) {
+absl::Status ListReportsOnce(Session& session) {
   const Invocation& invocation = session.invocation();
   constexpr long kMaxPage = 200;
   long limit = invocation.Number("limit").value_or(50);
@@ -155,7 +155,7 @@ Request OfTask(const Invocation& invocation) {
 
 }  // namespace
 
-absl::Status VerifyList(Session& session) { return ListAgainAndAgain(session, ListOnce); }
+absl::Status VerifyList(Session& session) { return ListAgainAndAgain(session, ListReportsOnce); }
 
 absl::Status VerifyShow(Session& session) {
   const Invocation& invocation = session.invocation();

@@ -9,7 +9,7 @@ namespace {
 
 namespace ag = agent::v1;
 
-absl::Status NotFound(const std::string& name) {
+absl::Status NoAgent(const std::string& name) {
   return MakeError(absl::StatusCode::kNotFound, "AGENT_NOT_FOUND", absl::StrCat("no agent ", name));
 }
 
@@ -87,7 +87,7 @@ grpc::ServerUnaryReactor* FakeHub::Act(Context* context, const char* method, con
                                        Change change) {
   return rpc_.Unary(context, rpc_.Find(method), request, response,
                     [this, change](const rpc::CallContext&, const auto& q, auto& r, rpc::Done done) {
-                      absl::Status status = NotFound(q.agent());
+                      absl::Status status = NoAgent(q.agent());
                       {
                         const MutexLock lock(mutex_);
                         if (const auto found = agents_.find(q.agent()); found != agents_.end()) {
