@@ -70,7 +70,7 @@ TEST_F(KnownModelsTest, TheSecretIsAskedForWithWhereItGoes) {
   target_.credential = "env:KEY";
   Check();
   EXPECT_EQ(asked_for_.url, "http://h:1");
-  const http::HttpHeaders& headers = http_.requests().back().headers;
+  const http::HttpHeaders headers = http_.requests().back().headers;
   EXPECT_THAT(headers, Contains(http::HttpHeader{"Authorization", "Bearer the-secret"}));
   EXPECT_THAT(http_.requests().back().url, Not(HasSubstr("secret")));
 }

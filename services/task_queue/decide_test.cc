@@ -243,6 +243,15 @@ TEST_F(DecideTest, AVerdictMayComeWithWordsAndForbidAnotherAttempt) {
   EXPECT_EQ(record_.failure, Failure());
 }
 
+TEST_F(DecideTest, AVerdictThatIsNotUnderstoodPassesNothing) {
+  Restart({.max_attempts = 1, .needs_verdict = true});
+  Start("a");
+  ASSERT_THAT(Say(Finished{}), IsOk());
+  ASSERT_THAT(Do(Conclude{.generation = Generation(1), .verdict = static_cast<Verdict>(9), .message = "new"}), IsOk());
+  EXPECT_EQ(record_.state, kDeadLetter);
+  EXPECT_EQ(record_.timeline.back().message, "new");
+}
+
 TEST_F(DecideTest, AnswersRepeatedEvidenceAlsoWhenNoVerdictCame) {
   Restart({.needs_verdict = true});
   Start("a");

@@ -373,7 +373,9 @@ void Life::Judge(const Conclude& conclude) {
       CloseAttempt(AttemptOutcome::kSucceeded, true, failure);
       End(TaskState::kPartial, "PARTLY_VERIFIED", failure);
       break;
+    // What is not understood passes nothing.
     case Verdict::kFailed:
+    default:
       CloseAttempt(AttemptOutcome::kVerificationFailed, true, failure);
       RetryOrGiveUp("VERIFICATION_FAILED", failure, conclude.permanent);
       break;
