@@ -25,7 +25,8 @@ clean_up() {
 }
 trap clean_up EXIT
 
-base=$((40000 + $$ % 20000))
+# Below what the kernel gives to port 0, so that no test beside this one takes one of ours.
+base=$((10000 + $$ % 90 * 100))
 ours() { seq -f ':%.0f ' $((base + 1)) $((base + 9)) && seq -f ':%.0f ' $((base + 81)) $((base + 89)); }
 while ss -Hltn | grep -qFf <(ours); do base=$((base + 100)); done
 export SWITCHYARD_BIN SWITCHYARD_PORT_BASE=$base SWITCHYARD_SKIP_PACKAGES=1
@@ -36,7 +37,7 @@ expect() {
   [[ ! -f said ]] || mv said last
   if "$@" >said 2>&1; then echo "ok: $what"; else
     echo "FAILED: $what" >&2
-    cat last said >&2 2>/dev/null
+    cat first last said >&2 2>/dev/null
     exit 1
   fi
 }

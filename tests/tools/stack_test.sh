@@ -77,7 +77,8 @@ chmod +x bin/*
 echo "first" >services/sample/sql/migrations/V001__first.sql
 
 # A run of ports that is free now; taken meanwhile, the test says which.
-base=$((20000 + $$ % 20000))
+# Below what the kernel gives to port 0, as in real_stack_test.sh.
+base=$((20000 + $$ % 120 * 100))
 while ss -Hltn | grep -qE ":($((base + 1))|$((base + 2))|$((base + 3))|$((base + 4))|$((base + 81))|$((base + 82))|$((base + 83))|$((base + 84))) "; do
   base=$((base + 100))
 done

@@ -91,7 +91,7 @@ absl::StatusOr<PlainWriter> PlainWriter::Make(const Installation& installation) 
   writer.title_ = spec.title();
   writer.agent_ = absl::StrCat("plain-", writer.session_->backend_pid());
   pg::Params params;
-  params.Add(writer.agent_).Add("bench").Add(absl::Now() + absl::Hours(1));
+  params.Add(writer.agent_).Add("bench").Add(absl::Now() + absl::Hours(1)).Add(std::int64_t{0});
   SY_ASSIGN_OR_RETURN(const pg::Result opened, writer.session_->Execute(task_queue::kOpenSession, params));
   writer.session_epoch_ = opened[0].Int64(0);
   SY_ASSIGN_OR_RETURN(const pg::Result shards, writer.session_->Execute(kShardEpochs));
